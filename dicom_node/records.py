@@ -1,0 +1,176 @@
+"""The frozen records that cross the walls between rooms. A finished constructor means a valid record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sr_engine.volume import SelfCheck
+
+
+@dataclass(frozen=True)
+class ReceivedInstance:
+    """One image that the spool holds for good.
+
+    Attributes
+    ----------
+    sha256 : str
+        Hex digest of the data set as sent, without preamble and File Meta Information.
+    path : Path
+        Part 10 file in the spool; its name is made of hashes.
+    calling_ae, peer_ip : str
+        Who sent it; ``peer_ip`` is empty after a rebuild from the spool.
+    received_at : datetime
+        Aware, UTC.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    size: int
+    sha256: str
+    calling_ae: str
+    peer_ip: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """What the series room reads of one instance. Values as in the data set; None where absent or unusable.
+
+    Attributes
+    ----------
+    position : tuple of 3 float or None
+        ImagePositionPatient, mm, LPS.
+    orientation : tuple of 6 float or None
+        ImageOrientationPatient: row direction then column direction.
+    pixel_spacing : tuple of 2 float or None
+        (row spacing, column spacing), mm.
+    """
+
+    path: Path
+    sha256: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_key: str
+    frame_of_reference_uid: str
+    modality: str
+    image_type: tuple[str, ...]
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    position: tuple[float, float, float] | None
+    orientation: tuple[float, float, float, float, float, float] | None
+    pixel_spacing: tuple[float, float] | None
+    slice_thickness: float | None
+    spacing_between_slices: float | None
+    gantry_tilt: float | None
+    convolution_kernel: tuple[str, ...]
+    acquisition_number: int | None
+    instance_number: int | None
+    series_number: int | None
+    images_in_acquisition: int | None
+    frames: int
+    derived_by_us: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ThickSeries:
+    """The ordered headers of ONE regular stack: position rises along the slice normal.
+
+    Attributes
+    ----------
+    label : str
+        What sets this stack apart inside its series, for people; empty when it is the only one.
+    step_mm : float
+        Distance of neighbouring slice centres along the normal, > 0.
+    normal : tuple of 3 float
+        Unit slice normal, row direction x column direction, LPS.
+    slice_thickness_mm : float
+        Nominal thickness.
+    """
+
+    label: str
+    slices: tuple[SliceHeader, ...]
+    step_mm: float
+    normal: tuple[float, float, float]
+    slice_thickness_mm: float
+
+
+@dataclass(frozen=True)
+class SeriesHeld:
+    """A stack that a person must look at: ``reason`` is one sentence for them."""
+
+    label: str
+    slices: tuple[SliceHeader, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class SeriesSkipped:
+    """A stack that is none of our business: ``reason`` is one sentence."""
+
+    label: str
+    slices: tuple[SliceHeader, ...]
+    reason: str
+
+
+StackVerdict = ThickSeries | SeriesHeld | SeriesSkipped
+
+
+@dataclass(frozen=True)
+class DerivedInstance:
+    """One stored derived slice; ``sha256`` is of the whole file."""
+
+    sop_instance_uid: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DerivedSeries:
+    """A derived series on disk, checked and ready to leave."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    folder: Path
+    instances: tuple[DerivedInstance, ...]
+    source_series_uid: str
+    check: SelfCheck
+
+
+@dataclass(frozen=True)
+class InstanceOutcome:
+    """What a PACS answered to one C-STORE (PS3.4 B.2.3, PS3.7 C): ``status`` is None when no answer came."""
+
+    sop_instance_uid: str
+    status: int | None
+
+    @property
+    def stored(self) -> bool:
+        """True for success 0x0000 and the warnings 0xBxxx, which keep the instance."""
+        return self.status is not None and (self.status == 0 or self.status & 0xF000 == 0xB000)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A PACS that derived series go to.
+
+    Attributes
+    ----------
+    name : str
+        The admin's name for it, unique.
+    storage_commitment : bool
+        Ask for storage commitment before C-FIND.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    storage_commitment: bool

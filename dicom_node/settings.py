@@ -1,0 +1,83 @@
+"""What the node's rooms can be told. Values are passed in by the worker; nothing here reads a file or the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+AETitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Table(BaseModel):
+    """One table of settings.toml: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReceiveSettings(Table):
+    """[receive]: the listener for scanners."""
+
+    ae_title: AETitle = "THINSLICE"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    require_called_ae_title: bool = True
+    calling_ae_titles: tuple[AETitle, ...] = ()
+    maximum_associations: int = Field(default=20, ge=1)
+    maximum_pdu_bytes: int = Field(default=131072, ge=4096)
+    network_timeout_s: float = Field(default=60.0, gt=0)
+    spool: Path = Path("var/spool")
+    disk_full_percent: float = Field(default=95.0, gt=0, le=100)
+
+
+class SeriesSettings(Table):
+    """[series]: what is restored, and when a series counts as complete."""
+
+    quiet_s: float = Field(default=60.0, ge=0)
+    quiet_released_s: float = Field(default=5.0, ge=0)
+    minimum_step_mm: float = Field(default=2.0, gt=0)
+    maximum_step_mm: float = Field(default=10.0, gt=0)
+    minimum_slices: int = Field(default=4, ge=2)
+    maximum_axial_angle_deg: float = Field(default=15.0, ge=0)
+    spacing_tolerance_mm: float = Field(default=0.1, gt=0)
+    shear_tolerance_deg: float = Field(default=0.1, gt=0)
+    maximum_pixels: int = Field(default=2048 * 2048, ge=1)
+
+
+class DeriveSettings(Table):
+    """[derive]: how derived series present themselves."""
+
+    series_number_offset: int = Field(default=1000, ge=1)
+    description_suffix: str = Field(default="AI DERIVED", max_length=24)
+    content_qualification: Annotated[str, StringConstraints(pattern="^(RESEARCH|SERVICE|PRODUCT)$")] = "RESEARCH"
+    institution_serial_number: str = Field(default="1", max_length=64)
+
+
+class DestinationSettings(Table):
+    """One [[send.pacs]]: a PACS that derived series go to."""
+
+    name: str = Field(min_length=1, max_length=64)
+    ae_title: AETitle
+    host: str
+    port: Port
+    storage_commitment: bool = False
+
+
+class SendSettings(Table):
+    """[send]: delivery."""
+
+    pacs: tuple[DestinationSettings, ...] = ()
+    connect_timeout_s: float = Field(default=10.0, gt=0)
+    response_timeout_s: float = Field(default=60.0, gt=0)
+    commitment_wait_s: float = Field(default=30.0, ge=0)
+    retry_first_s: float = Field(default=30.0, gt=0)
+    retry_longest_s: float = Field(default=3600.0, gt=0)
+    attempts: int = Field(default=10, ge=1)
+
+
+class LedgerSettings(Table):
+    """[ledger]: the SQL database."""
+
+    url: str = "sqlite:///var/ledger.sqlite"
+    lease_s: float = Field(default=60.0, gt=0)
+    attempts: int = Field(default=2, ge=1)

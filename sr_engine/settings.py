@@ -1,0 +1,19 @@
+"""What the engine can be told. Values are passed in; nothing here reads a file or the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+
+class EngineSettings(BaseModel):
+    """[engine]: which network restores, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str = "best"
+    weights: Path | None = None
+    allow_untrained: bool = False
+    target_spacing_mm: float = Field(default=1.0, gt=0)
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    threads: int = Field(default=0, ge=0)
