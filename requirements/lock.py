@@ -1,7 +1,8 @@
 """Write the lock files: `make lock`. Run with pip-tools installed, on Linux with Python 3.11.
 
-torch 2.13.0 exists as a CPU build and, on the registry, as a CUDA build of the same version. Both hashes are
-allowed, and the local version label (`+cpu`) is dropped, so that a machine may install whichever it is offered.
+torch gets a file of its own, torch.txt. Version 2.13.0 exists as a CPU build (`2.13.0+cpu`) and, on the registry, as
+a CUDA build; both hashes are allowed. In one file with the rest, pip would always prefer the registry's build, because
+only there it knows the hash before the download.
 """
 
 import re
@@ -14,9 +15,16 @@ REGISTRY_TORCH = [
     "092790c696a760c729fd5722835f50b9d81fd7c8f141571f3f3cf4081a8f664c",  # manylinux_2_28_aarch64, cp311
 ]
 PIP_COMPILE = [
-    "pip-compile", "--quiet", "--generate-hashes", "--no-emit-find-links", "--no-emit-index-url",
-    "--strip-extras", "--allow-unsafe", "--no-header",
+    "pip-compile",
+    "--quiet",
+    "--generate-hashes",
+    "--no-emit-find-links",
+    "--no-emit-index-url",
+    "--strip-extras",
+    "--allow-unsafe",
+    "--no-header",
 ]
+TORCH_BLOCK = re.compile(r"^torch==2\.13\.0(?:\+cpu)? \\\n((?:    --hash=\S+(?: \\)?\n)+)(?:    #.*\n)*", re.MULTILINE)
 
 
 def compile_lock(name: str) -> Path:
@@ -26,13 +34,18 @@ def compile_lock(name: str) -> Path:
     return output
 
 
-def allow_both_torch_builds(lock: Path) -> None:
-    """Drop torch's local version label and add the registry build's hashes."""
-    extra = "".join(f"    --hash=sha256:{digest} \\\n" for digest in REGISTRY_TORCH)
-    text = re.sub(r"^torch==2\.13\.0(\+cpu)? \\\n", "torch==2.13.0 \\\\\n" + extra, lock.read_text(), flags=re.M)
-    lock.write_text(text)
+def split_off_torch(lock: Path) -> None:
+    """Move torch from a lock file to torch.txt, with the hashes of both builds."""
+    text = lock.read_text()
+    found = TORCH_BLOCK.search(text)
+    if found is None:
+        raise SystemExit(f"{lock} pins no torch 2.13.0")
+    offered = re.findall(r"sha256:(\w+)", found.group(1))
+    hashes = " \\\n".join(f"    --hash=sha256:{digest}" for digest in dict.fromkeys([*offered, *REGISTRY_TORCH]))
+    (HERE / "torch.txt").write_text(f"torch==2.13.0 \\\n{hashes}\n")
+    lock.write_text(text.replace(found.group(0), ""))
 
 
 if __name__ == "__main__":
-    for name in ("runtime", "dev"):
-        allow_both_torch_builds(compile_lock(name))
+    split_off_torch(compile_lock("runtime"))
+    compile_lock("dev")

@@ -1,0 +1,1 @@
+"""The room with keys to the others: settings, wiring, steps, and every way to run them."""

@@ -1,0 +1,50 @@
+# `make demo` and `make test` work on a fresh Debian/Ubuntu machine with Python 3.11 and make.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# PACS=qrscp (pynetdicom's own) or orthanc; INPUT=folder of DICOM, default: a synthetic chest phantom.
+PACS ?= qrscp
+INPUT ?=
+
+.PHONY: help setup system demo test check test-faults test-dicom lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make .venv with everything locked by hash
+
+$(VENV)/.ready: requirements/runtime.txt requirements/dev.txt requirements/torch.txt pyproject.toml
+	deploy/setup.sh $(VENV) $(PYTHON)
+	touch $@
+
+system: ## install the servers and DICOM judges that tests and PACS=orthanc need (apt)
+	deploy/system.sh
+
+demo: setup ## a thick series goes in, a derived thin series stands in the PACS
+	@if [ "$(PACS)" = orthanc ]; then deploy/system.sh orthanc; fi
+	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)")
+
+test: setup system ## all tests that a change must pass (under 15 minutes on 2 cores)
+	$(BIN)/python -m pytest
+
+test-faults: setup system ## kill, cut and starve every part
+	$(BIN)/python -m pytest tests/faults
+
+test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
+	$(BIN)/python -m pytest -m dicom
+
+check: setup ## ruff, mypy and the house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house
+
+lock: ## resolve requirements/*.in anew
+	$(PYTHON) -m venv var/lock-venv
+	var/lock-venv/bin/pip install -q pip-tools
+	PATH=$(CURDIR)/var/lock-venv/bin:$$PATH var/lock-venv/bin/python requirements/lock.py
+
+clean: ## remove what the demo and the tests left behind
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Install the servers and judges that tests and demos talk to: system.sh [all | orthanc]
+set -eu
+case "${1:-all}" in
+orthanc) exec "$(dirname "$0")/apt.sh" orthanc ;;
+all) exec "$(dirname "$0")/apt.sh" dcmtk dicom3tools dcm2niix orthanc redis-server postgresql ;;
+*) echo "usage: $0 [all | orthanc]" >&2; exit 2 ;;
+esac

@@ -1,0 +1,289 @@
+"""Verbs for deliveries: one job's result to one PACS, until the PACS has confirmed every instance.
+
+A job mirrors its deliveries: every verb here that moves one also settles the job, in the same transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from dicom_node.errors import StaleFence
+from dicom_node.ledger import chain
+from dicom_node.ledger.claims import lost_claims, ring_due
+from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.states import JOB_MOVES, DeliveryState, JobState, job_state_of, sources
+from dicom_node.ledger.tables import delivery, delivery_instance, job
+from dicom_node.records import CommitmentReport, InstanceOutcome
+
+CLAIMED = {DeliveryState.PENDING: DeliveryState.SENDING, DeliveryState.SENT: DeliveryState.VERIFYING}
+DELIVERABLE = (JobState.RESTORED, JobState.SENDING, JobState.SENT, JobState.VERIFIED, JobState.PARKED)
+
+
+@dataclass(frozen=True)
+class DeliveryClaim:
+    """A worker's right to a delivery until its lease ends.
+
+    Attributes
+    ----------
+    state : DeliveryState
+        ``sending`` or ``verifying``: what is to be done.
+    unsent : frozenset of str
+        SOP Instance UIDs that no PACS answer says are stored.
+    attempt : int
+        Claims so far: the measure of when to stop trying, whatever went wrong in between.
+    """
+
+    delivery_id: int
+    job_id: int
+    destination: str
+    state: DeliveryState
+    fence: int
+    attempt: int
+    result: str
+    unsent: frozenset[str]
+    transaction_uid: str | None
+
+
+def due_deliveries(database: Database) -> list[int]:
+    """Deliveries that wait, are due, and whose bell is not ringing; marks them as rung."""
+    return ring_due(database, delivery, list(CLAIMED))
+
+
+def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> DeliveryClaim | None:
+    """Take a delivery: None when another worker has it, it is not due, or its job is cancelled or superseded."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        state = connection.execute(select(delivery.c.state).where(delivery.c.id == delivery_id)).scalar()
+        if state not in CLAIMED:
+            return None
+        alive = select(job.c.id).where(job.c.state.in_(DELIVERABLE))
+        taken = connection.execute(
+            update(delivery)
+            .where(
+                delivery.c.id == delivery_id,
+                delivery.c.state == state,
+                delivery.c.due_at <= now,
+                delivery.c.job_id.in_(alive),
+            )
+            .values(
+                state=CLAIMED[state], owner=owner, lease_until=now + timedelta(seconds=lease_s),
+                fence=delivery.c.fence + 1, attempt=delivery.c.attempt + 1, updated_at=now,
+            )
+            .returning(delivery)
+        ).mappings().first()  # fmt: skip
+        if taken is None:
+            return None
+        _settle(connection, database.actor, now, taken["job_id"])
+        fields = {name: taken[name] for name in ("job_id", "destination", "fence", "attempt", "transaction_uid")}
+        return DeliveryClaim(
+            delivery_id=delivery_id,
+            state=DeliveryState(taken["state"]),
+            result=connection.execute(select(job.c.result).where(job.c.id == taken["job_id"])).scalar_one(),
+            unsent=frozenset(_uids(connection, delivery_id, stored=False)),
+            **fields,
+        )
+
+
+def beat(database: Database, claim_: DeliveryClaim, lease_s: float) -> None:
+    """Renew the lease. StaleFence when the delivery is someone else's now."""
+    with database.transaction() as connection:
+        lease_until = database_now(connection) + timedelta(seconds=lease_s)
+        if connection.execute(_mine(claim_).values(lease_until=lease_until)).rowcount == 0:
+            raise StaleFence(f"delivery {claim_.delivery_id} is no longer ours")
+
+
+def answered(database: Database, claim_: DeliveryClaim, outcomes: Sequence[InstanceOutcome]) -> None:
+    """Note what the PACS answered for each instance, so that a resume sends only the rest."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        for outcome in outcomes:
+            connection.execute(
+                update(delivery_instance)
+                .where(
+                    delivery_instance.c.delivery_id == claim_.delivery_id,
+                    delivery_instance.c.sop_uid == outcome.sop_instance_uid,
+                )
+                .values(stored=outcome.stored, status=outcome.status, answered_at=now)
+            )
+
+
+def sent(database: Database, claim_: DeliveryClaim, transaction_uid: str | None, ask_in_s: float) -> None:
+    """Every instance was answered with success. Keep the commitment transaction before it is asked for."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        due = now + timedelta(seconds=ask_in_s)
+        values = {"transaction_uid": transaction_uid, "due_at": due, "rung_at": None}
+        _leave(connection, database.actor, now, claim_, DeliveryState.SENT, "waiting for the PACS to confirm", values)
+
+
+def verified(database: Database, claim_: DeliveryClaim, verified_by: str) -> None:
+    """The PACS confirmed every instance."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        _leave(connection, database.actor, now, claim_, DeliveryState.VERIFIED, "", {"verified_by": verified_by})
+
+
+def unconfirmed(database: Database, claim_: DeliveryClaim, reason: str, retry_in_s: float | None) -> None:
+    """The PACS could not be asked. Ask again later, or (None) stay ``sent, unverified`` for good."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        never = timedelta(days=36500)
+        due = now + (never if retry_in_s is None else timedelta(seconds=retry_in_s))
+        _leave(connection, database.actor, now, claim_, DeliveryState.SENT, reason, {"due_at": due, "rung_at": None})
+
+
+def missing(database: Database, claim_: DeliveryClaim, absent: Sequence[str], retry_in_s: float) -> None:
+    """The PACS does not have these instances, whatever it answered: send them again."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        _unstore(connection, claim_.delivery_id, absent)
+        values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None, "transaction_uid": None}
+        reason = f"the PACS lacks {len(absent)} instances that it had accepted; sending them again"
+        _leave(connection, database.actor, now, claim_, DeliveryState.PENDING, reason, values)
+
+
+def postpone(database: Database, claim_: DeliveryClaim, reason: str, retry_in_s: float) -> None:
+    """The PACS was away or refused for now: send the rest later."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None}
+        _leave(connection, database.actor, now, claim_, DeliveryState.PENDING, reason, values)
+
+
+def park(database: Database, claim_: DeliveryClaim, reason: str) -> None:
+    """Stop trying until a person says otherwise. Nothing is dropped."""
+    with database.transaction() as connection:
+        _leave(connection, database.actor, database_now(connection), claim_, DeliveryState.PARKED, reason, {})
+
+
+def retry(database: Database, delivery_id: int) -> bool:
+    """Send a parked delivery again at a person's wish. False when it is not parked."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        changed = connection.execute(
+            update(delivery)
+            .where(delivery.c.id == delivery_id, delivery.c.state == DeliveryState.PARKED)
+            .values(
+                state=DeliveryState.PENDING, reason="", attempt=0, deaths=0, due_at=now, rung_at=None, updated_at=now
+            )
+            .returning(delivery.c.job_id)
+        ).scalar()
+        if changed is None:
+            return False
+        chain.append(connection, now, database.actor, "delivery.retry", f"delivery:{delivery_id}")
+        _settle(connection, database.actor, now, changed)
+        return True
+
+
+def commitment(database: Database, report: CommitmentReport, attempts: int, retry_in_s: float) -> bool:
+    """Apply a storage commitment report (PS3.4 J.3.3). False when no delivery waits for that transaction.
+
+    A report may arrive twice, late, or while the delivery is being checked in another way; its word is final. What the
+    PACS lost is sent again after ``retry_in_s``, unless the delivery was claimed ``attempts`` times: then it is parked.
+    """
+    with database.transaction() as connection:
+        now = database_now(connection)
+        found = connection.execute(
+            select(delivery).where(delivery.c.transaction_uid == report.transaction_uid)
+        ).mappings()
+        row = found.first()
+        if row is None:
+            return False
+        lost = [uid for uid, _ in report.failed]
+        expected = set(_uids(connection, row["id"], stored=True))
+        lost += sorted(expected - set(report.stored) - set(lost))
+        _unstore(connection, row["id"], lost)
+        if not lost:
+            state, reason = DeliveryState.VERIFIED, ""
+        else:
+            state = DeliveryState.PENDING if row["attempt"] < attempts else DeliveryState.PARKED
+            reason = f"storage commitment: the PACS lacks {len(lost)} instances that it had accepted"
+        due = now + timedelta(seconds=retry_in_s)
+        _apply_report(connection, database.actor, now, row, state, reason, due)
+        return True
+
+
+def expire(database: Database, is_gone: Callable[[str], bool]) -> int:
+    """Take back deliveries whose lease ended or whose process is gone; returns how many."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        count = 0
+        for waiting, claimed in CLAIMED.items():
+            for row in lost_claims(connection, delivery, claimed, is_gone, now):
+                count += connection.execute(
+                    update(delivery)
+                    .where(delivery.c.id == row["id"], delivery.c.fence == row["fence"], delivery.c.state == claimed)
+                    .values(
+                        state=waiting, reason="the sender died; resuming", owner=None, lease_until=None,
+                        fence=delivery.c.fence + 1, deaths=delivery.c.deaths + 1, due_at=now, rung_at=None,
+                    )
+                ).rowcount  # fmt: skip
+                chain.append(
+                    connection, now, database.actor, "delivery.expired", f"delivery:{row['id']}", owner=row["owner"]
+                )
+        return count
+
+
+def _mine(claim_: DeliveryClaim) -> Any:
+    same = (
+        (delivery.c.id == claim_.delivery_id) & (delivery.c.fence == claim_.fence) & (delivery.c.state == claim_.state)
+    )
+    return update(delivery).where(same)
+
+
+def _leave(
+    connection: Connection,
+    actor: str,
+    now: datetime,
+    claim_: DeliveryClaim,
+    state: DeliveryState,
+    reason: str,
+    values: dict[str, Any],
+) -> None:
+    values = {"owner": None, "lease_until": None, "updated_at": now, "reason": reason, **values}
+    if connection.execute(_mine(claim_).values(state=state, **values)).rowcount == 0:
+        raise StaleFence(f"delivery {claim_.delivery_id} is no longer ours")
+    subject = f"delivery:{claim_.delivery_id}"
+    chain.append(connection, now, actor, f"delivery.{state}", subject, reason=reason, destination=claim_.destination)
+    _settle(connection, actor, now, claim_.job_id)
+
+
+def _apply_report(
+    connection: Connection, actor: str, now: datetime, row: RowMapping, state: DeliveryState, reason: str, due: datetime
+) -> None:
+    by = "storage commitment"
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == row["id"])
+        .values(
+            state=state, reason=reason, transaction_uid=None, verified_by=by if state == "verified" else None,
+            fence=delivery.c.fence + 1, owner=None, lease_until=None, due_at=due, rung_at=None, updated_at=now,
+        )
+    )  # fmt: skip
+    chain.append(connection, now, actor, f"delivery.{state}", f"delivery:{row['id']}", by=by, reason=reason)
+    _settle(connection, actor, now, row["job_id"])
+
+
+def _unstore(connection: Connection, delivery_id: int, uids: Sequence[str]) -> None:
+    condition = (delivery_instance.c.delivery_id == delivery_id) & delivery_instance.c.sop_uid.in_(uids)
+    connection.execute(update(delivery_instance).where(condition).values(stored=False))
+
+
+def _uids(connection: Connection, delivery_id: int, stored: bool) -> Sequence[str]:
+    condition = (delivery_instance.c.delivery_id == delivery_id) & (delivery_instance.c.stored == stored)
+    return connection.execute(select(delivery_instance.c.sop_uid).where(condition)).scalars().all()
+
+
+def _settle(connection: Connection, actor: str, now: datetime, job_id: int) -> None:
+    """Make the job's state what its deliveries say."""
+    rows = connection.execute(select(delivery.c.state, delivery.c.reason).where(delivery.c.job_id == job_id)).all()
+    state = job_state_of([DeliveryState(row.state) for row in rows])
+    reason = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
+    legal = (job.c.id == job_id) & job.c.state.in_([*sources(JOB_MOVES, state), state])
+    before = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar_one()
+    moved = connection.execute(update(job).where(legal).values(state=state, reason=reason, updated_at=now))
+    if moved.rowcount and before != state:
+        chain.append(connection, now, actor, f"job.{state}", f"job:{job_id}", reason=reason)

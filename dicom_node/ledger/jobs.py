@@ -1,0 +1,294 @@
+"""Verbs for jobs: one stack of one series, from the decision to restore it until the result is on disk.
+
+Every verb is one conditional UPDATE and its audit row in one transaction. A verb that changes no row did not happen.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Update, insert, select, update
+
+from dicom_node.errors import StaleFence
+from dicom_node.ledger import chain
+from dicom_node.ledger.claims import lost_claims, ring_due
+from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
+from dicom_node.ledger.tables import delivery, delivery_instance, instance, job, job_instance, series
+from dicom_node.records import DerivedSeries
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a verdict on one stack becomes: ``state`` is queued, held or skipped."""
+
+    job_key: str
+    label: str
+    state: JobState
+    reason: str
+    instance_ids: tuple[int, ...]
+    model_name: str
+    model_digest: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to a job until its lease ends. Only the holder of the latest fence may finish."""
+
+    job_id: int
+    job_key: str
+    fence: int
+    attempt: int
+    series_uid: str
+    source_paths: tuple[tuple[str, str], ...]
+
+
+def job_key(series_uid: str, sources_: Sequence[tuple[str, str]], model_digest: str, config_digest: str) -> str:
+    """Name of a job by what goes into it: same input, model and settings, same key, same derived UIDs.
+
+    Parameters
+    ----------
+    sources_ : sequence of (SOPInstanceUID, sha256 of its data set)
+    """
+    content = json.dumps([series_uid, sorted(sources_), model_digest, config_digest])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def complete(database: Database, series_id: int, instances: int, revision: int, jobs: Sequence[NewJob]) -> bool:
+    """Close a series and enter its jobs in one transaction. False when images arrived meanwhile: judge again.
+
+    A job whose key is known is not made twice: it keeps its state, unless it was only skipped or held and the new
+    verdict differs. Jobs of the series that the new verdicts no longer name are superseded.
+    """
+    with database.transaction() as connection:
+        now = database_now(connection)
+        closed = connection.execute(
+            update(series)
+            .where(
+                series.c.id == series_id,
+                series.c.state == SeriesState.RECEIVING,
+                series.c.instances == instances,
+                series.c.revision == revision,
+            )
+            .values(state=SeriesState.COMPLETE)
+        )
+        if closed.rowcount == 0:
+            return False
+        chain.append(
+            connection, now, database.actor, "series.complete", f"series:{series_id}",
+            revision=revision, instances=instances, stacks=len(jobs),
+        )  # fmt: skip
+        for new in jobs:
+            _enter(connection, database.actor, now, series_id, revision, new)
+        _supersede(connection, database.actor, now, series_id, [new.job_key for new in jobs])
+        return True
+
+
+def due_jobs(database: Database) -> list[int]:
+    """Queued jobs that are due and whose bell is not ringing; marks them as rung."""
+    return ring_due(database, job, [JobState.QUEUED])
+
+
+def claim(database: Database, job_id: int, owner: str, lease_s: float) -> Claim | None:
+    """Take a queued job: None when another worker has it or it is not due."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        taken = connection.execute(
+            update(job)
+            .where(job.c.id == job_id, job.c.state == JobState.QUEUED, job.c.due_at <= now)
+            .values(
+                state=JobState.RUNNING, reason="", owner=owner, lease_until=now + timedelta(seconds=lease_s),
+                fence=job.c.fence + 1, attempt=job.c.attempt + 1, progress=0.0, updated_at=now,
+            )
+            .returning(job)
+        ).mappings().first()  # fmt: skip
+        if taken is None:
+            return None
+        chain.append(
+            connection, now, database.actor, "job.running", f"job:{job_id}",
+            fence=taken["fence"], attempt=taken["attempt"], owner=owner,
+        )  # fmt: skip
+        return _claim_of(connection, taken)
+
+
+def beat(database: Database, claim_: Claim, lease_s: float, progress: float) -> None:
+    """Renew the lease and show progress (0 to 1). StaleFence when the job is someone else's now."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        lease_until = now + timedelta(seconds=lease_s)
+        done = connection.execute(_mine(claim_).values(lease_until=lease_until, progress=progress, updated_at=now))
+        if done.rowcount == 0:
+            raise StaleFence(f"job {claim_.job_id} is no longer ours")
+
+
+def restored(
+    database: Database, claim_: Claim, result: DerivedSeries, figures: dict[str, Any], destinations: Sequence[str]
+) -> None:
+    """The result is on disk: keep where, and enter one delivery per destination in the same transaction."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        values = {
+            "result": str(result.folder),
+            "derived_series_uid": result.series_instance_uid,
+            "thin_slices": len(result.instances),
+            "figures": figures,
+            "progress": 1.0,
+        }
+        reason = "" if destinations else "no destination is configured: the result stays on the node"
+        _leave_running(connection, database.actor, now, claim_, JobState.RESTORED, reason, values)
+        uids = [item.sop_instance_uid for item in result.instances]
+        for name in destinations:
+            _enter_delivery(connection, now, claim_.job_id, name, uids)
+
+
+def give_back(database: Database, claim_: Claim, reason: str, retry_in_s: float) -> None:
+    """The cause may pass: queue the job again after a while."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None}
+        _leave_running(connection, database.actor, now, claim_, JobState.QUEUED, reason, values)
+
+
+def end(database: Database, claim_: Claim, state: JobState, reason: str, **values: Any) -> None:
+    """Leave a running job as held or failed with a reason for people."""
+    with database.transaction() as connection:
+        _leave_running(connection, database.actor, database_now(connection), claim_, state, reason, values)
+
+
+def expire(database: Database, is_gone: Callable[[str], bool], deaths_allowed: int) -> int:
+    """Take back running jobs whose lease ended or whose process is gone; returns how many.
+
+    A job that killed its worker ``deaths_allowed`` times fails instead of killing the next.
+    """
+    with database.transaction() as connection:
+        now = database_now(connection)
+        lost = lost_claims(connection, job, JobState.RUNNING, is_gone, now)
+        for row in lost:
+            poison = row["deaths"] + 1 >= deaths_allowed
+            state = JobState.FAILED if poison else JobState.QUEUED
+            reason = (
+                f"the worker died {row['deaths'] + 1} times on this job" if poison else "the worker died; queued again"
+            )
+            changed = connection.execute(
+                update(job)
+                .where(job.c.id == row["id"], job.c.fence == row["fence"], job.c.state == JobState.RUNNING)
+                .values(
+                    state=state, reason=reason, owner=None, lease_until=None, fence=job.c.fence + 1,
+                    deaths=job.c.deaths + 1, due_at=now, rung_at=None, updated_at=now,
+                )
+            )  # fmt: skip
+            if changed.rowcount:
+                chain.append(
+                    connection,
+                    now,
+                    database.actor,
+                    f"job.{state}",
+                    f"job:{row['id']}",
+                    reason=reason,
+                    owner=row["owner"],
+                )
+        return len(lost)
+
+
+def retry(database: Database, job_id: int, reason: str) -> bool:
+    """Queue a failed or cancelled job again at a person's wish. False when it is in no such state."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        changed = connection.execute(
+            update(job)
+            .where(job.c.id == job_id, job.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
+            .values(state=JobState.QUEUED, reason=reason, deaths=0, due_at=now, rung_at=None, updated_at=now)
+        )
+        if changed.rowcount:
+            chain.append(connection, now, database.actor, "job.retry", f"job:{job_id}", reason=reason)
+        return bool(changed.rowcount)
+
+
+def _enter(connection: Connection, actor: str, now: datetime, series_id: int, revision: int, new: NewJob) -> None:
+    known = connection.execute(select(job.c.id, job.c.state).where(job.c.job_key == new.job_key)).first()
+    if known is None:
+        job_id = _insert(connection, now, series_id, revision, new)
+    elif known.state in (JobState.SKIPPED, JobState.HELD) and known.state != new.state:
+        job_id = known.id
+        values = {"state": new.state, "reason": new.reason, "due_at": now, "rung_at": None, "updated_at": now}
+        connection.execute(update(job).where(job.c.id == job_id).values(**values))
+    else:
+        chain.append(connection, now, actor, "job.duplicate", f"job:{known.id}", state=known.state)
+        return
+    chain.append(
+        connection,
+        now,
+        actor,
+        f"job.{new.state}",
+        f"job:{job_id}",
+        reason=new.reason,
+        series=series_id,
+        revision=revision,
+    )
+
+
+def _insert(connection: Connection, now: datetime, series_id: int, revision: int, new: NewJob) -> int:
+    values = {
+        "job_key": new.job_key, "series_id": series_id, "revision": revision, "label": new.label, "state": new.state,
+        "reason": new.reason, "slices": len(new.instance_ids), "model_name": new.model_name,
+        "model_digest": new.model_digest, "created_at": now, "updated_at": now, "due_at": now,
+    }  # fmt: skip
+    job_id = int(connection.execute(insert(job).values(**values).returning(job.c.id)).scalar_one())
+    connection.execute(insert(job_instance), [{"job_id": job_id, "instance_id": item} for item in new.instance_ids])
+    return job_id
+
+
+def _supersede(connection: Connection, actor: str, now: datetime, series_id: int, kept: list[str]) -> None:
+    old = (
+        (job.c.series_id == series_id)
+        & job.c.job_key.not_in(kept)
+        & job.c.state.in_(sources(JOB_MOVES, JobState.SUPERSEDED))
+    )
+    reason = "images arrived after this job was made; a later one replaces it"
+    values = {"state": JobState.SUPERSEDED, "reason": reason, "fence": job.c.fence + 1, "updated_at": now}
+    for job_id in connection.execute(update(job).where(old).values(**values).returning(job.c.id)).scalars().all():
+        chain.append(connection, now, actor, "job.superseded", f"job:{job_id}", reason=reason)
+
+
+def _claim_of(connection: Connection, taken: RowMapping) -> Claim:
+    columns = (instance.c.path, instance.c.sha256)
+    joined = job_instance.join(instance, instance.c.id == job_instance.c.instance_id)
+    rows = connection.execute(select(*columns).select_from(joined).where(job_instance.c.job_id == taken["id"]))
+    uid = connection.execute(select(series.c.series_uid).where(series.c.id == taken["series_id"])).scalar_one()
+    return Claim(
+        job_id=taken["id"],
+        job_key=taken["job_key"],
+        fence=taken["fence"],
+        attempt=taken["attempt"],
+        series_uid=uid,
+        source_paths=tuple((row.path, row.sha256) for row in rows),
+    )
+
+
+def _mine(claim_: Claim) -> Update:
+    return update(job).where(job.c.id == claim_.job_id, job.c.fence == claim_.fence, job.c.state == JobState.RUNNING)
+
+
+def _leave_running(
+    connection: Connection,
+    actor: str,
+    now: datetime,
+    claim_: Claim,
+    state: JobState,
+    reason: str,
+    values: dict[str, Any],
+) -> None:
+    values = {"due_at": now, **values, "state": state, "reason": reason, "updated_at": now}
+    left = connection.execute(_mine(claim_).values(owner=None, lease_until=None, **values))
+    if left.rowcount == 0:
+        raise StaleFence(f"job {claim_.job_id} is no longer ours")
+    chain.append(connection, now, actor, f"job.{state}", f"job:{claim_.job_id}", reason=reason, fence=claim_.fence)
+
+
+def _enter_delivery(connection: Connection, now: datetime, job_id: int, destination: str, uids: list[str]) -> None:
+    values = {"job_id": job_id, "destination": destination, "state": "pending", "due_at": now, "updated_at": now}
+    delivery_id = connection.execute(insert(delivery).values(**values).returning(delivery.c.id)).scalar_one()
+    connection.execute(insert(delivery_instance), [{"delivery_id": delivery_id, "sop_uid": uid} for uid in uids])

@@ -1,0 +1,149 @@
+"""What people ask the ledger. Reads only; the CLI and the console show these records."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, desc, func, select
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.states import JobState
+from dicom_node.ledger.tables import audit, delivery, delivery_instance, job, series
+
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job for people; ``figures`` holds the self-check and the timing."""
+
+    id: int
+    series_id: int
+    series_uid: str
+    study_uid: str
+    calling_ae: str
+    revision: int
+    label: str
+    state: str
+    reason: str
+    slices: int
+    thin_slices: int | None
+    model_name: str
+    progress: float
+    attempt: int
+    result: str | None
+    derived_series_uid: str | None
+    figures: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class DeliveryView:
+    """A delivery for people, with how many instances the PACS answered as stored."""
+
+    id: int
+    destination: str
+    state: str
+    reason: str
+    verified_by: str | None
+    stored: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """A series for people."""
+
+    id: int
+    series_uid: str
+    study_uid: str
+    calling_ae: str
+    state: str
+    revision: int
+    instances: int
+    first_heard_at: datetime
+    last_heard_at: datetime
+
+
+@dataclass(frozen=True)
+class AuditView:
+    """One row of the audit trail."""
+
+    at: datetime
+    actor: str
+    event: str
+    subject: str
+    detail: str
+
+
+def counts(database: Database) -> dict[str, int]:
+    """Number of series still arriving and of jobs in each state."""
+    with database.reading() as connection:
+        receiving = connection.execute(select(func.count()).where(series.c.state == "receiving")).scalar_one()
+        by_state = connection.execute(select(job.c.state, func.count()).group_by(job.c.state)).all()
+    return {"receiving": receiving} | dict(row.tuple() for row in by_state)
+
+
+def jobs(database: Database, state: str | None = None, limit: int = 50) -> list[JobView]:
+    """Newest jobs first, of one state or all."""
+    query = _job_query().order_by(desc(job.c.id)).limit(limit)
+    if state is not None:
+        query = query.where(job.c.state == state)
+    with database.reading() as connection:
+        return [JobView(**row) for row in connection.execute(query).mappings()]
+
+
+def job_by_id(database: Database, job_id: int) -> JobView | None:
+    """One job."""
+    with database.reading() as connection:
+        row = connection.execute(_job_query().where(job.c.id == job_id)).mappings().first()
+        return None if row is None else JobView(**row)
+
+
+def jobs_of(database: Database, series_id: int) -> list[JobView]:
+    """The jobs of a series, oldest first."""
+    with database.reading() as connection:
+        query = _job_query().where(job.c.series_id == series_id).order_by(job.c.id)
+        return [JobView(**row) for row in connection.execute(query).mappings()]
+
+
+def find_series(database: Database, key: str) -> list[SeriesView]:
+    """Series by number or by the beginning of their SeriesInstanceUID."""
+    columns = [series.c[name] for name in SeriesView.__annotations__]
+    by_uid = series.c.series_uid.startswith(key, autoescape=True)
+    condition = by_uid | (series.c.id == int(key)) if key.isdecimal() and len(key) < 10 else by_uid
+    with database.reading() as connection:
+        query = select(*columns).where(condition).order_by(series.c.id).limit(20)
+        return [SeriesView(**row) for row in connection.execute(query).mappings()]
+
+
+def deliveries_of(database: Database, job_id: int) -> list[DeliveryView]:
+    """The deliveries of a job with their counts."""
+    stored = func.count().filter(delivery_instance.c.stored)
+    query = (
+        select(
+            delivery.c.id, delivery.c.destination, delivery.c.state, delivery.c.reason, delivery.c.verified_by,
+            stored.label("stored"), func.count().label("total"),
+        )
+        .join(delivery_instance, delivery_instance.c.delivery_id == delivery.c.id)
+        .where(delivery.c.job_id == job_id)
+        .group_by(delivery.c.id)
+        .order_by(delivery.c.id)
+    )  # fmt: skip
+    with database.reading() as connection:
+        return [DeliveryView(**row) for row in connection.execute(query).mappings()]
+
+
+def audit_of(database: Database, subjects: list[str]) -> list[AuditView]:
+    """Audit rows about these subjects, for example ``series:3`` and ``job:7``."""
+    columns = [audit.c[name] for name in AuditView.__annotations__]
+    with database.reading() as connection:
+        query = select(*columns).where(audit.c.subject.in_(subjects)).order_by(audit.c.seq)
+        return [AuditView(**row) for row in connection.execute(query).mappings()]
+
+
+def _job_query() -> Select[Any]:
+    own = [job.c[name] for name in JobView.__annotations__ if name not in ("series_uid", "study_uid", "calling_ae")]
+    joined = job.join(series, series.c.id == job.c.series_id)
+    return select(*own, series.c.series_uid, series.c.study_uid, series.c.calling_ae).select_from(joined)

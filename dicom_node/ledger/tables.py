@@ -1,0 +1,172 @@
+"""The ledger's tables. No patient name or ID is among the columns."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database; SQLite stores them without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC, drop the zone where the database has none."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _claim_columns() -> list[Column[Any]]:
+    """What a worker needs to own a row for a while: lease on database time, fence, counters, next due time."""
+    return [
+        Column("owner", String(160), comment="host/boot/pid/start of the process that holds the lease"),
+        Column("lease_until", UTCDateTime),
+        Column(
+            "fence", Integer, nullable=False, default=0, comment="rises with every claim; an older one may not finish"
+        ),
+        Column("attempt", Integer, nullable=False, default=0, comment="claims so far"),
+        Column("deaths", Integer, nullable=False, default=0, comment="claims that ended by a lost lease"),
+        Column("due_at", UTCDateTime, nullable=False, comment="not before"),
+        Column("rung_at", UTCDateTime, comment="when a worker was last told"),
+    ]
+
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series_uid", String(64), nullable=False, unique=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("state", String(16), nullable=False, comment="receiving or complete"),
+    Column("revision", Integer, nullable=False, default=1, comment="rises when images arrive after completion"),
+    Column("instances", Integer, nullable=False, default=0),
+    Column("released", Boolean, nullable=False, default=False, comment="the sender closed its association properly"),
+    Column("first_heard_at", UTCDateTime, nullable=False),
+    Column("last_heard_at", UTCDateTime, nullable=False),
+    Column("due_at", UTCDateTime, nullable=False, comment="when to ask next whether it is complete"),
+    Index(None, "state", "due_at"),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series_id", ForeignKey("series.id"), nullable=False),
+    Column("sop_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False, comment="of the data set as sent"),
+    Column("path", Text, nullable=False, unique=True),
+    Column("size", Integer, nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("peer_ip", String(45), nullable=False),
+    Column("received_at", UTCDateTime, nullable=False),
+    UniqueConstraint("series_id", "sop_uid", "sha256"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_key", String(64), nullable=False, unique=True, comment="sha256 of inputs, model and configuration"),
+    Column("series_id", ForeignKey("series.id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("label", Text, nullable=False, comment="which stack of the series, for people"),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default="", comment="why it is in this state, for people"),
+    Column("slices", Integer, nullable=False, comment="thick slices"),
+    Column("model_name", String(64), nullable=False),
+    Column("model_digest", String(64), nullable=False),
+    Column("progress", Float, nullable=False, default=0.0, comment="0 to 1 while running"),
+    Column("result", Text, comment="folder of the stored result"),
+    Column("derived_series_uid", String(64)),
+    Column("thin_slices", Integer),
+    Column("figures", JSON, comment="self-check and timing"),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    *_claim_columns(),
+    Index(None, "state", "due_at"),
+)
+
+job_instance = Table(
+    "job_instance",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("instance_id", ForeignKey("instance.id"), primary_key=True),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("transaction_uid", String(64), index=True, comment="storage commitment asked for"),
+    Column("verified_by", String(32), comment="storage commitment or C-FIND"),
+    Column("updated_at", UTCDateTime, nullable=False),
+    *_claim_columns(),
+    UniqueConstraint("job_id", "destination"),
+    Index(None, "state", "due_at"),
+)
+
+delivery_instance = Table(
+    "delivery_instance",
+    metadata,
+    Column("delivery_id", ForeignKey("delivery.id"), primary_key=True),
+    Column("sop_uid", String(64), primary_key=True),
+    Column("stored", Boolean, nullable=False, default=False),
+    Column("status", Integer, comment="last C-STORE status; empty when no answer came"),
+    Column("answered_at", UTCDateTime),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", UTCDateTime, nullable=False),
+    Column("actor", String(160), nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("subject", String(64), nullable=False, index=True, comment="for example job:7"),
+    Column("detail", Text, nullable=False, comment="canonical JSON"),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+)

@@ -1,0 +1,64 @@
+"""The `thinslice` command: its subcommands by room, and what an error looks like to a person."""
+
+import importlib.metadata
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dicom_node.errors import NodeError, SettingsError
+from sr_engine.errors import EngineError
+from worker.cli import check, files, look, run
+from worker.errors import WorkerError
+
+USAGE_ERROR, FAILURE = 2, 1
+
+app = typer.Typer(
+    name="thinslice",
+    help="A DICOM node beside your PACS: scanners send it thick-slice chest CT, it restores thin slices and sends them "
+    "to the PACS as a derived series. Not for primary diagnosis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"thinslice {importlib.metadata.version('thinslice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options before the subcommand."""
+
+
+for room, panel in (
+    (run, "Run the node"),
+    (look, "See and act"),
+    (check, "Check the installation"),
+    (files, "Without a network"),
+):
+    for name, command in room.COMMANDS.items():
+        app.command(name, rich_help_panel=panel)(command)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence on stderr and exit code 1, or 2 for settings."""
+    try:
+        app()
+    except SettingsError as error:
+        _tell(error, USAGE_ERROR)
+    except (NodeError, EngineError, WorkerError) as error:
+        _tell(error, FAILURE)
+
+
+def _tell(error: Exception, code: int) -> None:
+    Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+    sys.exit(code)

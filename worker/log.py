@@ -1,0 +1,31 @@
+"""Logging for people (text) or machines (JSON lines). Never a patient's name or ID: log our row numbers instead."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+QUIET = ("pynetdicom", "pydicom", "highdicom", "alembic", "sqlalchemy", "PIL", "celery", "kombu", "amqp")
+
+
+def configure(style: Literal["text", "json"], level: int = logging.INFO) -> None:
+    """Set up structlog and quieten the libraries, which may log what they read."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,104 @@
+"""settings.toml, read once. Environment variables named THINSLICE_<TABLE>__<KEY> come before the file."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dicom_node.errors import SettingsError
+from dicom_node.settings import DeriveSettings, LedgerSettings, ReceiveSettings, SendSettings, SeriesSettings, Table
+from sr_engine.settings import EngineSettings
+
+ENVIRONMENT_PREFIX = "THINSLICE_"
+
+
+class WorkerSettings(Table):
+    """[worker]: how the parts run."""
+
+    wiring: Literal["embedded", "celery"] = "embedded"
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    results: Path = Path("var/results")
+    tick_s: Annotated[float, Field(gt=0)] = 1.0
+    heartbeat_s: Annotated[float, Field(gt=0)] = 5.0
+    attempts: Annotated[int, Field(ge=1)] = 5
+    deaths_allowed: Annotated[int, Field(ge=1)] = 3
+    maximum_offset_hu: Annotated[float, Field(gt=0)] = 5.0
+    rescan_s: Annotated[float, Field(gt=0)] = 60.0
+    log_format: Literal["text", "json"] = "text"
+
+
+class Settings(BaseSettings):
+    """Every table of settings.toml."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    receive: ReceiveSettings = ReceiveSettings()
+    series: SeriesSettings = SeriesSettings()
+    engine: EngineSettings = EngineSettings()
+    derive: DeriveSettings = DeriveSettings()
+    send: SendSettings = SendSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    worker: WorkerSettings = WorkerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file's tables."""
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Settings:
+    """Read and check a settings file.
+
+    Raises
+    ------
+    SettingsError
+        Naming the file, the key and, for a misspelt key, the nearest known one.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path} does not exist; name the settings file with --config") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    try:
+        settings = Settings(**tables)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {'; '.join(_sentence(item) for item in error.errors())}") from error
+    names = [pacs.name for pacs in settings.send.pacs]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{path}: [[send.pacs]] names must differ: {', '.join(names)}")
+    return settings
+
+
+def _sentence(item: Any) -> str:
+    where = [str(part) for part in item["loc"]]
+    key = ".".join(where)
+    if item["type"] != "extra_forbidden":
+        return f"{key}: {item['msg']}"
+    nearest = difflib.get_close_matches(where[-1], known_keys(where[:-1]), n=1, cutoff=0.0)
+    return f"unknown key {key}: did you mean {'.'.join([*where[:-1], *nearest])}?"
+
+
+def known_keys(table: list[str]) -> list[str]:
+    """Keys that a table, given by its path, may have."""
+    model: Any = Settings
+    for part in table:
+        if part.isdecimal():
+            continue
+        annotation = model.model_fields[part].annotation
+        model = next(
+            (item for item in getattr(annotation, "__args__", ()) if hasattr(item, "model_fields")), annotation
+        )
+    return list(model.model_fields)

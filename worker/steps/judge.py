@@ -1,0 +1,82 @@
+"""From a quiet series to its jobs: read the headers, split the stacks, and decide what each becomes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from dicom_node.errors import UnreadableInstance
+from dicom_node.ledger import jobs, receipts
+from dicom_node.ledger.receipts import InstanceRow, SeriesRow
+from dicom_node.ledger.states import JobState, SeriesState
+from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
+from dicom_node.series.completeness import is_complete
+from dicom_node.series.headers import read_header
+from dicom_node.series.judge import judge
+from worker.wiring import Node
+
+log = structlog.get_logger()
+
+
+def judge_series(node: Node, series_id: int) -> bool:
+    """Judge one series: True when it became complete, False when it has to wait or changed meanwhile."""
+    row, instances = receipts.read_series(node.database, series_id)
+    if row.state is not SeriesState.RECEIVING:
+        return False
+    headers, unreadable = _read(instances)
+    verdicts = judge(headers, node.settings.series) + unreadable
+    settings = node.settings.series
+    if not is_complete(verdicts, row.quiet_s, row.released, None, settings):
+        receipts.look_again(node.database, series_id, max(settings.quiet_s - row.quiet_s, 0.1))
+        return False
+    new = [_job(node, row, instances, verdict) for verdict in verdicts]
+    done = jobs.complete(node.database, series_id, row.instances, row.revision, new)
+    if done:
+        log.info("series complete", series=series_id, instances=row.instances, stacks=[str(item.state) for item in new])
+    return done
+
+
+def _read(instances: Sequence[InstanceRow]) -> tuple[list[SliceHeader], tuple[StackVerdict, ...]]:
+    """Headers of the readable instances, and a verdict where some are not: they must not vanish silently."""
+    headers, reasons = [], []
+    for item in instances:
+        try:
+            headers.append(read_header(Path(item.path), item.sha256))
+        except UnreadableInstance as error:
+            reasons.append(str(error))
+    if not reasons:
+        return headers, ()
+    reason = f"{len(reasons)} of {len(instances)} images cannot be read: {reasons[0]}"
+    return headers, (SeriesHeld(label="unreadable images", slices=(), reason=reason),)
+
+
+def _job(node: Node, row: SeriesRow, instances: Sequence[InstanceRow], verdict: StackVerdict) -> jobs.NewJob:
+    chosen = _instances_of(verdict, instances)
+    state, reason = _state_of(verdict)
+    sources = [(item.sop_uid, item.sha256) for item in chosen]
+    return jobs.NewJob(
+        job_key=jobs.job_key(row.series_uid, sources, node.model.digest, node.config_digest),
+        label=verdict.label,
+        state=state,
+        reason=reason,
+        instance_ids=tuple(item.id for item in chosen),
+        model_name=node.model.name,
+        model_digest=node.model.digest,
+    )
+
+
+def _instances_of(verdict: StackVerdict, instances: Sequence[InstanceRow]) -> list[InstanceRow]:
+    paths = {str(header.path) for header in verdict.slices}
+    if not paths:  # the verdict on unreadable images: those that no header was read from
+        return list(instances)
+    return [item for item in instances if item.path in paths]
+
+
+def _state_of(verdict: StackVerdict) -> tuple[JobState, str]:
+    match verdict:
+        case ThickSeries():
+            return JobState.QUEUED, ""
+        case SeriesHeld(reason=reason):
+            return JobState.HELD, reason
+        case SeriesSkipped(reason=reason):
+            return JobState.SKIPPED, reason

@@ -1,0 +1,182 @@
+"""From a queued job to a stored result: load the voxels, restore, derive, and keep the files before anyone is told."""
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dicom_node.derive.writer import write_series
+from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError
+from dicom_node.ledger import jobs
+from dicom_node.ledger.jobs import Claim
+from dicom_node.ledger.states import JobState
+from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, ThickSeries
+from dicom_node.series.headers import read_header
+from dicom_node.series.judge import judge
+from dicom_node.series.voxels import load_volume
+from sr_engine.inference.restore import restore
+from sr_engine.volume import ThinVolume
+from worker.owner import this_owner
+from worker.retry import Fate, after_restore_error
+from worker.wiring import Node
+
+log = structlog.get_logger()
+
+# Where the minutes of a job go, for its progress bar: reading, restoring, writing.
+READ_SHARE, RESTORE_SHARE = 0.05, 0.7
+
+
+class Progress:
+    """How far a job is, 0 to 1; written by the work, read by the heartbeat."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def between(self, start: float, end: float) -> Callable[[int, int], None]:
+        """A callback ``(done, total)`` that moves from ``start`` to ``end``."""
+
+        def report(done: int, total: int) -> None:
+            self.value = start + (end - start) * done / max(total, 1)
+
+        return report
+
+
+def restore_job(node: Node, job_id: int) -> bool:
+    """Claim a job and bring it to ``restored``; False when there was nothing to claim or the job did not get there."""
+    claim = jobs.claim(node.database, job_id, this_owner(), node.settings.ledger.lease_s)
+    if claim is None:
+        return False
+    progress = Progress()
+    try:
+        with heartbeat(node, lambda: jobs.beat(node.database, claim, node.settings.ledger.lease_s, progress.value)):
+            _restore(node, claim, progress)
+    except StaleFence:
+        log.warning("job was taken over, its work is dropped", job=job_id, fence=claim.fence)
+        shutil.rmtree(_part(node, claim), ignore_errors=True)
+        return False
+    except Exception as error:  # noqa: BLE001 - whatever it is must end in a named state
+        _settle(node, claim, error)
+        return False
+    log.info("job restored", job=job_id, fence=claim.fence)
+    return True
+
+
+def _restore(node: Node, claim: Claim, progress: Progress) -> None:
+    started = time.monotonic()
+    thick = _thick_series(node, claim)
+    volume = load_volume(thick, node.settings.series, progress.between(0, READ_SHARE))
+    thin = restore(volume, node.settings.engine, progress.between(READ_SHARE, RESTORE_SHARE))
+    figures = _figures(thin, time.monotonic() - started)
+    if abs(thin.check.mean_offset_hu) > node.settings.worker.maximum_offset_hu:
+        reason = f"the result contradicts its source: mean offset {thin.check.mean_offset_hu:.1f} HU"
+        jobs.end(node.database, claim, JobState.HELD, reason, figures=figures)
+        return
+    result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
+    figures["seconds"] = round(time.monotonic() - started, 2)
+    jobs.restored(node.database, claim, result, figures, list(node.destinations))
+
+
+def _thick_series(node: Node, claim: Claim) -> ThickSeries:
+    """The stack of this job, judged again from its own files."""
+    headers = [read_header(Path(path), sha256) for path, sha256 in claim.source_paths]
+    match judge(headers, node.settings.series):
+        case (ThickSeries() as thick,):
+            return thick
+        case (SeriesHeld(reason=reason) | SeriesSkipped(reason=reason), *_):
+            raise GeometryError(reason)
+        case verdicts:
+            raise GeometryError(f"the images of this job form {len(verdicts)} stacks, not one")
+
+
+def _store(
+    node: Node, claim: Claim, thick: ThickSeries, thin: ThinVolume, progress: Callable[[int, int], None]
+) -> DerivedSeries:
+    """Write under ``<fence>.part``, then rename: a result folder without that ending is whole."""
+    part = _part(node, claim)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True, mode=0o700)
+        written = write_series(thick, thin, claim.job_key, node.settings.derive, part, datetime.now(UTC), progress)
+        final = part.with_suffix("")
+        part.rename(final)
+        _sync_folder(final.parent)
+    except OSError as error:
+        raise StorageError(f"the result could not be written: {error.strerror or error}") from error
+    return DerivedSeries(
+        study_instance_uid=written.study_instance_uid,
+        series_instance_uid=written.series_instance_uid,
+        folder=final,
+        instances=written.instances,
+        source_series_uid=written.source_series_uid,
+        check=written.check,
+    )
+
+
+def _part(node: Node, claim: Claim) -> Path:
+    return node.settings.worker.results / claim.job_key[:32] / f"{claim.fence}.part"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _figures(thin: ThinVolume, seconds: float) -> dict[str, Any]:
+    spacing = thin.volume.spacing_mm[0]
+    return {
+        "ratio": thin.ratio, "spacing_mm": round(spacing, 4), "model": thin.model.title, "learned": thin.model.learned,
+        "seconds": round(seconds, 2), "check": asdict(thin.check),
+    }  # fmt: skip
+
+
+def _settle(node: Node, claim: Claim, error: Exception) -> None:
+    """Put a job whose work raised into the state that the error asks for."""
+    decision = after_restore_error(error, claim.attempt, node.settings.worker.attempts, node.settings.send)
+    expected = isinstance(error, NodeError) or decision.fate is not Fate.FAIL
+    log.warning(
+        "job not restored",
+        job=claim.job_id,
+        fate=decision.fate.value,
+        error=type(error).__name__,
+        exc_info=not expected,
+    )
+    reason = str(error) if expected else f"unexpected {type(error).__name__}: see the log of job {claim.job_id}"
+    with contextlib.suppress(LedgerError):  # the lease ends by itself if the ledger is away
+        if decision.fate is Fate.AGAIN:
+            jobs.give_back(node.database, claim, reason, decision.wait_s)
+        else:
+            jobs.end(node.database, claim, JobState.HELD if decision.fate is Fate.HOLD else JobState.FAILED, reason)
+
+
+@contextlib.contextmanager
+def heartbeat(node: Node, beat: Callable[[], None]) -> Iterator[None]:
+    """Call ``beat`` every few seconds from a thread until the work ends. A ledger that is away is tried again."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(node.settings.worker.heartbeat_s):
+            try:
+                beat()
+            except StaleFence:
+                return  # the verb that ends the work will find out, and drop it
+            except LedgerError:
+                continue
+
+    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

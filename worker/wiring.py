@@ -1,0 +1,67 @@
+"""What every part of the node is handed: the settings, the ledger, the spool, and the bell that wakes workers."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import migrations
+from dicom_node.ledger.database import Database
+from dicom_node.receive.spool import Spool
+from dicom_node.records import Destination
+from sr_engine.inference.model import identify
+from sr_engine.volume import ModelIdentity
+from worker.settings import Settings
+
+
+class Bell(Protocol):
+    """Wakes a worker. It may ring twice or not at all: the ledger decides what is due and who has it."""
+
+    def restore(self, job_id: int) -> None:
+        """Tell a worker that a job is queued."""
+
+    def deliver(self, delivery_id: int) -> None:
+        """Tell a worker that a delivery is due."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One process's hold on the node."""
+
+    settings: Settings
+    database: Database
+    spool: Spool
+
+    @cached_property
+    def model(self) -> ModelIdentity:
+        """The network that restores. WeightsUnavailable or UnknownNetwork where the settings name none that can."""
+        return identify(self.settings.engine)
+
+    @cached_property
+    def destinations(self) -> dict[str, Destination]:
+        """The PACSs by name."""
+        return {pacs.name: Destination(**pacs.model_dump()) for pacs in self.settings.send.pacs}
+
+    @cached_property
+    def config_digest(self) -> str:
+        """Digest of every setting that changes the result: other settings, other job."""
+        engine = self.settings.engine.model_dump(mode="json", include={"network", "target_spacing_mm"})
+        content = [engine, self.settings.derive.model_dump(mode="json")]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def open_node(settings: Settings, actor: str) -> Node:
+    """Open the ledger and the spool as they are. Call ``prepare`` once before, at the node's start."""
+    return Node(
+        settings,
+        Database(settings.ledger.url, actor),
+        Spool(settings.receive.spool, settings.receive.disk_full_percent),
+    )
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the ledger's schema up to date and make the folders."""
+    Database(settings.ledger.url, "start").close()
+    migrations.upgrade(settings.ledger.url)
+    settings.worker.results.mkdir(parents=True, exist_ok=True, mode=0o700)
