@@ -174,3 +174,20 @@ class Destination:
     host: str
     port: int
     storage_commitment: bool
+
+
+@dataclass(frozen=True)
+class CommitmentReport:
+    """A PACS's answer to a storage commitment request (PS3.4 J.3.3).
+
+    Attributes
+    ----------
+    stored : tuple of str
+        SOP Instance UIDs that the PACS has taken responsibility for.
+    failed : tuple of (str, int)
+        SOP Instance UIDs that it has not, each with its Failure Reason (0008,1197).
+    """
+
+    transaction_uid: str
+    stored: tuple[str, ...]
+    failed: tuple[tuple[str, int], ...]

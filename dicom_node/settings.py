@@ -80,4 +80,3 @@ class LedgerSettings(Table):
 
     url: str = "sqlite:///var/ledger.sqlite"
     lease_s: float = Field(default=60.0, gt=0)
-    attempts: int = Field(default=2, ge=1)

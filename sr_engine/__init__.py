@@ -1,0 +1,1 @@
+"""The super-resolution engine: arrays and torch, no DICOM, no database. The door is ``inference.restore``."""

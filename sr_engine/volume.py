@@ -32,9 +32,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
-            raise ValueError(
-                f"voxels must be float32 with 3 axes, not {self.voxels.dtype} with {self.voxels.ndim}"
-            )
+            raise ValueError(f"voxels must be float32 with 3 axes, not {self.voxels.dtype} with {self.voxels.ndim}")
         if self.affine.shape != (4, 4):
             raise ValueError(f"affine must be 4x4, not {self.affine.shape}")
         if min(self.spacing_mm) <= 0 or self.slice_thickness_mm <= 0:

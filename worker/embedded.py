@@ -1,12 +1,13 @@
-"""The wiring without a broker: a local bell feeds one process that restores and two threads that send."""
+"""The wiring without a broker: a local bell, a process for each restoration, and two threads that send."""
 
 import ctypes
 import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 
 import structlog
 
@@ -19,71 +20,77 @@ from worker.wiring import Node, open_node
 log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
-_child_node: Node | None = None
 
 
 class LocalBell:
-    """Hands ids to local workers. An id that still waits is not queued twice."""
+    """Hands row numbers to local workers. A number that still waits is not queued twice.
+
+    Every restoration has a process of its own, so that whatever a codec or a GPU does there ends with it; the ledger
+    notices a process that died and queues its job again.
+    """
 
     def __init__(self, settings: Settings, node: Node) -> None:
         self._settings, self._node = settings, node
         self._waiting: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
-        self._restorer = self._new_restorer()
+        self._restorers = ThreadPoolExecutor(1, thread_name_prefix="restore")
         self._senders = ThreadPoolExecutor(2, thread_name_prefix="send")
+        self._child: BaseProcess | None = None
+        self._stopping = threading.Event()
 
     def restore(self, job_id: int) -> None:
-        """Have the restoring process take a job; a process that died is replaced."""
-        try:
-            self._submit("job", job_id, self._restorer, _restore_in_child)
-        except BrokenExecutor:
-            log.error("the restoring process died and is replaced")
-            self._restorer = self._new_restorer()
-            self._submit("job", job_id, self._restorer, _restore_in_child)
+        """Have a job restored, after those that wait already."""
+        self._submit("job", job_id, self._restorers, self._restore)
 
     def deliver(self, delivery_id: int) -> None:
         """Have a sender thread take a delivery."""
         self._submit("delivery", delivery_id, self._senders, lambda number: deliver(self._node, number))
 
     def stop(self) -> None:
-        """Let the work in hand go: its lease is taken back at the next start, since this process will be gone."""
-        self._restorer.shutdown(wait=False, cancel_futures=True)
-        for process in (getattr(self._restorer, "_processes", None) or {}).values():
-            process.terminate()
+        """Drop what waits, end the restoration in hand (the next start takes it up), and finish what is being sent."""
+        self._stopping.set()
+        self._restorers.shutdown(wait=False, cancel_futures=True)
+        child = self._child
+        if child is not None:
+            child.kill()
+        self._restorers.shutdown(wait=True)
         self._senders.shutdown(wait=True, cancel_futures=True)
 
-    def _new_restorer(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=_open_child, initargs=(self._settings, os.getpid())
-        )
-
-    def _submit(self, kind: str, number: int, executor: Executor, work: Callable[[int], bool]) -> None:
+    def _submit(self, kind: str, number: int, executor: Executor, work: Callable[[int], object]) -> None:
         key = (kind, number)
         with self._lock:
             if key in self._waiting:
                 return
-            future = executor.submit(work, number)
             self._waiting.add(key)
 
-        def done(_: object) -> None:
-            with self._lock:
-                self._waiting.discard(key)
+        def run() -> None:
+            try:
+                work(number)
+            except Exception:
+                log.exception("worker thread failed", kind=kind, number=number)
+            finally:
+                with self._lock:
+                    self._waiting.discard(key)
 
-        future.add_done_callback(done)
+        executor.submit(run)
+
+    def _restore(self, job_id: int) -> None:
+        child = get_context("spawn").Process(target=_restore_in_child, args=(self._settings, os.getpid(), job_id))
+        child.start()
+        self._child = child
+        if self._stopping.is_set():
+            child.kill()
+        child.join()
+        self._child = None
+        if child.exitcode and not self._stopping.is_set():
+            log.error("the restoring process died", job=job_id, exit_code=child.exitcode)
 
 
-def _open_child(settings: Settings, parent: int) -> None:
-    """Set up the restoring process: it dies with its parent, so that no orphan works on under an old lease."""
-    global _child_node
+def _restore_in_child(settings: Settings, parent: int, job_id: int) -> None:
+    """Restore one job in this process, which dies with its parent: no orphan works on under an old lease."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     configure(settings.worker.log_format)
-    _child_node = open_node(settings, "restorer")
-
-
-def _restore_in_child(job_id: int) -> bool:
-    if _child_node is None:
-        raise RuntimeError("the restoring process was not set up")
-    return restore_job(_child_node, job_id)
+    restore_job(open_node(settings, "restorer"), job_id)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from typing import Literal
 
 import structlog
@@ -28,4 +29,5 @@ def configure(style: Literal["text", "json"], level: int = logging.INFO) -> None
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")  # pydicom's warnings quote element values

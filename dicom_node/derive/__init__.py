@@ -1,0 +1,1 @@
+"""Makes derived CT series: attribute policy, pixels, data sets, conformance check, files."""

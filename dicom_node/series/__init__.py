@@ -1,0 +1,1 @@
+"""From received instances to proven stacks and their pixels: headers, stacks, geometry, eligibility, voxels."""

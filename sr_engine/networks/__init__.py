@@ -1,0 +1,1 @@
+"""Networks that make thin slices from thick ones, all behind one contract."""

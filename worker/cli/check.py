@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from dicom_node.ledger.database import Database
@@ -18,13 +19,13 @@ from worker.wiring import open_node, prepare
 def check_config(config: Config = DEFAULT_CONFIG) -> None:
     """Check the settings, the ledger, the folders, the port and the network's weights; `echo` checks a PACS."""
     settings = settings_from(config)
-    console.print(f"[green]ok[/]  settings   {config}")
+    console.print(f"[green]ok[/]  settings   {escape(str(config))}")
     prepare(settings)
     Database(settings.ledger.url, "check").close()
-    console.print(f"[green]ok[/]  ledger     {_without_password(settings.ledger.url)}")
+    console.print(f"[green]ok[/]  ledger     {escape(_without_password(settings.ledger.url))}")
     for name, folder in (("spool", settings.receive.spool), ("results", settings.worker.results)):
         _check_folder(name, folder)
-        console.print(f"[green]ok[/]  {name:<9}  {folder}")
+        console.print(f"[green]ok[/]  {name:<9}  {escape(str(folder))}")
     _check_port(settings)
     console.print(
         f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{settings.receive.port}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from dicom_node.derive.writer import write_series
@@ -60,13 +61,13 @@ def _restore_nifti(source: Path, target: Path, engine: EngineSettings) -> None:
     with _bars("restoring") as (report,):
         thin = restore_volume(volume, engine, report)
     nifti.save(target, thin.volume)
-    console.print(f"{len(volume.voxels)} thick → {_summary(thin)}: {target}")
+    console.print(f"{len(volume.voxels)} thick → {_summary(thin)}: {escape(str(target))}")
 
 
 def _restore_folder(source: Path, target: Path, settings: Settings) -> None:
     headers, refused = read_folder(source)
     for path, reason in refused:
-        console.print(f"[yellow]left out[/] {path.name}: {reason}")
+        console.print(f"[yellow]left out[/] {escape(path.name)}: {escape(reason)}")
     if not headers:
         raise InputError(f"{source} holds no DICOM image; nothing to restore")
     stacks = _stacks(headers, settings)
@@ -84,7 +85,8 @@ def _stacks(headers: list[SliceHeader], settings: Settings) -> list[ThickSeries]
             if isinstance(verdict, ThickSeries):
                 stacks.append(verdict)
             else:
-                console.print(f"[yellow]{len(verdict.slices)} images not restored[/] {verdict.label} {verdict.reason}")
+                why = escape(f"{verdict.label} {verdict.reason}")
+                console.print(f"[yellow]{len(verdict.slices)} images not restored[/] {why}")
     return stacks
 
 
@@ -100,7 +102,7 @@ def _restore_stack(thick: ThickSeries, target: Path, settings: Settings) -> None
             thick.slices[0].series_instance_uid, sources, thin.model.digest, f"files {thin.volume.spacing_mm[0]}"
         )
         write_series(thick, thin, key, settings.derive, target, datetime.now(UTC), writing)
-    console.print(f"{len(thick.slices)} thick → {_summary(thin)}: {target}")
+    console.print(f"{len(thick.slices)} thick → {_summary(thin)}: {escape(str(target))}")
 
 
 def _summary(thin: ThinVolume) -> str:

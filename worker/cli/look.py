@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.errors import InputError
@@ -48,7 +49,7 @@ def list_jobs(
         slices = f"{item.slices} → {item.thin_slices}" if item.thin_slices else str(item.slices)
         table.add_row(
             str(item.id), str(item.series_id), item.calling_ae, _coloured(_with_progress(item)), slices,
-            _local(item.updated_at), item.reason or item.label,
+            _local(item.updated_at), escape(item.reason or item.label),
         )  # fmt: skip
     console.print(table)
 
@@ -103,7 +104,7 @@ def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
-    console.print(f"[bold]job {job.id}[/] {job.label}  {_coloured(_with_progress(job))}  {job.reason}")
+    console.print(f"[bold]job {job.id}[/] {escape(job.label)}  {_coloured(_with_progress(job))}  {escape(job.reason)}")
     if job.thin_slices:
         console.print(
             f"  {job.slices} thick → {job.thin_slices} thin slices, series {job.derived_series_uid}\n  in {job.result}"
@@ -118,8 +119,8 @@ def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
         subjects.append(f"delivery:{item.id}")
         how = f" by {item.verified_by}" if item.verified_by else ""
         console.print(
-            f"  to {item.destination}: {_coloured(item.state)}{how}, "
-            f"{item.stored} of {item.total} stored  {item.reason}"
+            f"  to {escape(item.destination)}: {_coloured(item.state)}{how}, "
+            f"{item.stored} of {item.total} stored  {escape(item.reason)}"
         )
 
 

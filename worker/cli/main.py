@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
@@ -60,5 +61,5 @@ def main() -> None:
 
 
 def _tell(error: Exception, code: int) -> None:
-    Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
     sys.exit(code)

@@ -1,0 +1,198 @@
+"""A derived series on disk: one file per slice, a manifest with every file's sha256, all of it durable.
+
+The caller passes a folder that no one reads yet and renames it when this returns; ``load_series`` reads it back.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import config, dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from dicom_node.derive.conformance import check_instance
+from dicom_node.derive.consistency import SeriesConsistency
+from dicom_node.derive.dataset import DerivedCTImage
+from dicom_node.derive.pixels import stored_values
+from dicom_node.derive.places import slice_places
+from dicom_node.derive.plan import SeriesPlan, series_plan
+from dicom_node.derive.values import clean_value
+from dicom_node.errors import InputError, StorageError
+from dicom_node.records import DerivedInstance, DerivedSeries, ThickSeries
+from dicom_node.settings import DeriveSettings
+from sr_engine.volume import SelfCheck, ThinVolume
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+def write_series(
+    thick: ThickSeries,
+    thin: ThinVolume,
+    job_key: str,
+    settings: DeriveSettings,
+    folder: Path,
+    now: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> DerivedSeries:
+    """Write the derived series of one job; equal arguments make byte-identical files.
+
+    Slices are made, judged and written one by one, so memory does not grow with the series.
+
+    Parameters
+    ----------
+    thin : ThinVolume
+        Restored from ``thick``: slice index rises along the normal, values in HU.
+    job_key : str
+        Makes all UIDs.
+    folder : Path
+        Made if absent. Files are ``0001.dcm`` ... by Instance Number, and ``manifest.json``.
+    now : datetime
+        Aware; the series' date and time.
+    progress : callable, optional
+        Called with (slices written, slices in all).
+
+    Raises
+    ------
+    InputError
+        The source cannot be read, or an identifier of it breaks the standard.
+    ConformanceError
+        What we made breaks the standard: the folder must not be used.
+    StorageError
+        The disk failed.
+    """
+    # A warning about an odd value would quote it, and it may be the patient's; clean_value and the check judge instead.
+    with config.disable_value_validation():
+        sources = [_read_header(header.path, number) for number, header in enumerate(thick.slices, 1)]
+        plan = series_plan(sources, thick, thin, job_key, settings, now)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            instances = _write_slices(plan, thick, thin, folder, progress)
+            series = DerivedSeries(
+                study_instance_uid=str(plan.shared.StudyInstanceUID),
+                series_instance_uid=str(plan.shared.SeriesInstanceUID),
+                folder=folder,
+                instances=instances,
+                source_series_uid=plan.source_series_uid,
+                check=thin.check,
+            )
+            _write_durably(folder / MANIFEST, _manifest(series, thin))
+            _sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"The derived series cannot be written to {folder}: {error.strerror}") from error
+    return series
+
+
+def load_series(folder: Path) -> DerivedSeries:
+    """Read a finished series back, every file proven by its sha256.
+
+    Raises
+    ------
+    StorageError
+        The manifest or a file is missing or damaged.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        instances = tuple(
+            DerivedInstance(row["sop_instance_uid"], folder / row["file"], row["sha256"])
+            for row in manifest["instances"]
+        )
+        check = SelfCheck(**manifest["check"])
+        study, series, source = (
+            manifest[key] for key in ("study_instance_uid", "series_instance_uid", "source_series_uid")
+        )
+    except OSError as error:
+        raise StorageError(
+            f"{folder / MANIFEST} cannot be read ({error.strerror}): restore the series again"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{folder / MANIFEST} is damaged: restore the series again") from error
+    for instance in instances:
+        _verify(instance)
+    return DerivedSeries(study, series, folder, instances, source, check)
+
+
+def _read_header(path: Path, number: int) -> Dataset:
+    """Header of one source slice; ``force`` because a data set may have come without preamble."""
+    try:
+        return dcmread(path, stop_before_pixels=True, force=True)
+    except OSError as error:
+        raise StorageError(f"Source slice {number} cannot be read: {error.strerror}") from error
+    except (InvalidDicomError, ValueError, EOFError, RecursionError) as error:
+        raise InputError(f"Source slice {number} is not a readable DICOM file") from error
+
+
+def _write_slices(
+    plan: SeriesPlan, thick: ThickSeries, thin: ThinVolume, folder: Path, progress: Callable[[int, int], None] | None
+) -> tuple[DerivedInstance, ...]:
+    places = slice_places(thick, thin, _locations(plan))
+    series = SeriesConsistency()
+    instances = []
+    for place in places:
+        image = DerivedCTImage(plan, place, stored_values(thin.volume.voxels[place.index]))
+        check_instance(image)
+        series.add(image)
+        content = BytesIO()
+        image.save_as(content, enforce_file_format=True)
+        path = folder / f"{place.instance_number:04d}.dcm"
+        digest = _write_durably(path, content.getvalue())
+        instances.append(DerivedInstance(str(image.SOPInstanceUID), path, digest))
+        if progress is not None:
+            progress(len(instances), len(places))
+    series.finish()
+    return tuple(instances)
+
+
+def _locations(plan: SeriesPlan) -> tuple[float, ...] | None:
+    values = [clean_value(source, "SliceLocation") for source in plan.sources]
+    return None if any(value is None for value in values) else tuple(float(value) for value in values)
+
+
+def _manifest(series: DerivedSeries, thin: ThinVolume) -> bytes:
+    content = {
+        "format": FORMAT,
+        "study_instance_uid": series.study_instance_uid,
+        "series_instance_uid": series.series_instance_uid,
+        "source_series_uid": series.source_series_uid,
+        "model": asdict(thin.model),
+        "check": asdict(series.check),
+        "instances": [
+            {"sop_instance_uid": one.sop_instance_uid, "file": one.path.name, "sha256": one.sha256}
+            for one in series.instances
+        ],
+    }
+    return json.dumps(content, indent=1).encode()
+
+
+def _write_durably(path: Path, content: bytes) -> str:
+    """Write, fsync, and return the sha256 of what was written."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names durable as well."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _verify(instance: DerivedInstance) -> None:
+    try:
+        with instance.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"{instance.path} cannot be read ({error.strerror}): restore the series again") from error
+    if digest != instance.sha256:
+        raise StorageError(f"{instance.path} is not what was written: restore the series again")

@@ -1,0 +1,176 @@
+"""What the node answers to each DICOM message. Everything here runs in pynetdicom's threads, one per association.
+
+C-ECHO has no handler: pynetdicom's own answers 0x0000 (PS3.7 9.3.5).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from pydicom import Dataset
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from dicom_node.errors import InputError, NodeError, UnreadableInstance
+from dicom_node.receive.part10 import Identity, encode_file, read_identity
+from dicom_node.receive.spool import Spool
+from dicom_node.records import ReceivedInstance
+from dicom_node.status import PROCESSING_FAILURE, SUCCESS, store_status
+
+log = logging.getLogger(__name__)
+
+_REJECTIONS: dict[tuple[int | None, int | None], str] = {
+    (1, 3): "its AE title is not in [receive].calling_ae_titles",
+    (1, 7): "it calls us by another AE title than [receive].ae_title",
+    (2, 2): "more associations at once than [receive].maximum_associations",
+}
+News = TypeVar("News")
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Whom the listener tells. All are called from its threads, several at once.
+
+    Attributes
+    ----------
+    on_received : callable
+        An instance is on disk for good. Called before the sender is answered; should it fail, the sender is answered
+        0x0000 all the same, because the spool holds the instance and the next scan reports it again.
+    on_released, on_aborted : callable
+        An association that brought these SeriesInstanceUIDs ended, in good order or not.
+    on_commitment : callable
+        A storage commitment result (PS3.4 J.3.3): its data set and event type, 1 or 2; returns the status to answer.
+    """
+
+    on_received: Callable[[ReceivedInstance], None]
+    on_released: Callable[[frozenset[str]], None]
+    on_aborted: Callable[[frozenset[str]], None]
+    on_commitment: Callable[[Dataset, int], int]
+
+
+class Handlers:
+    """The event handlers of one listener."""
+
+    def __init__(self, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]) -> None:
+        self._spool = spool
+        self._callbacks = callbacks
+        self._now = now
+        self._series: WeakKeyDictionary[Association, set[str]] = WeakKeyDictionary()
+
+    def bindings(self) -> list[EventHandlerType]:
+        """Pairs of event and handler, as pynetdicom takes them."""
+        return [
+            (evt.EVT_C_STORE, self.store),
+            (evt.EVT_N_EVENT_REPORT, self.commitment),
+            (evt.EVT_RELEASED, self.released),
+            (evt.EVT_ABORTED, self.aborted),
+            (evt.EVT_ACCEPTED, self.accepted),
+            (evt.EVT_REJECTED, self.rejected),
+        ]
+
+    def store(self, event: Event) -> int:
+        """Answer a C-STORE (PS3.4 B.2.3): 0x0000 when, and only when, the instance is on disk for good."""
+        try:
+            instance = self._keep(event)
+        except Exception as error:  # a status must go back whatever happens
+            log.warning(
+                "instance from %s refused: %s", _sender(event), error, exc_info=not isinstance(error, NodeError)
+            )
+            return store_status(error)
+        self._series.setdefault(event.assoc, set()).add(instance.series_instance_uid)
+        _tell(self._callbacks.on_received, instance)
+        return SUCCESS
+
+    def commitment(self, event: Event) -> tuple[int, None]:
+        """Answer a storage commitment N-EVENT-REPORT (PS3.4 J.3.3), wherever its association came from."""
+        try:
+            return self._callbacks.on_commitment(event.event_information, event.event_type or 0), None
+        except Exception as error:  # noqa: BLE001 a status must go back whatever happens
+            log.error("storage commitment result from %s not taken: %s", _sender(event), type(error).__name__)
+            return PROCESSING_FAILURE, None
+
+    def released(self, event: Event) -> None:
+        """Name the series that an association brought before it was released."""
+        self._ended(event, self._callbacks.on_released)
+
+    def aborted(self, event: Event) -> None:
+        """Name the series that an association brought before it was aborted or cut."""
+        self._ended(event, self._callbacks.on_aborted)
+
+    def accepted(self, event: Event) -> None:
+        """Log what a sender offered in vain: its admin will ask why images do not come."""
+        for context in event.assoc.rejected_contexts:
+            kind, syntax = cast("UID", context.abstract_syntax).name, context.transfer_syntax[0].name
+            log.warning("refused from %s: %s in %s", _sender(event), kind, syntax)
+
+    def rejected(self, event: Event) -> None:
+        """Log a rejected association (PS3.8 9.3.4)."""
+        refusal = cast("A_ASSOCIATE", event.assoc.acceptor.primitive)
+        log.warning("association from %s rejected: %s", _sender(event), _REJECTIONS[refusal.result, refusal.diagnostic])
+
+    def _keep(self, event: Event) -> ReceivedInstance:
+        request = cast("C_STORE", event.request)
+        data_set = event.encoded_dataset(include_meta=False)
+        try:
+            identity = read_identity(data_set, event.context.transfer_syntax)
+        except UnreadableInstance as error:
+            self._quarantine(event, request, data_set, str(error))
+            raise
+        _check_request(identity, request, event.context.abstract_syntax)
+        requestor = event.assoc.requestor
+        return self._spool.store(
+            data_set, identity, calling_ae=requestor.ae_title, peer_ip=requestor.address, now=self._now()
+        )
+
+    def _quarantine(self, event: Event, request: C_STORE, data_set: bytes, reason: str) -> None:
+        requestor = event.assoc.requestor
+        content = encode_file(
+            data_set,
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            transfer_syntax_uid=event.context.transfer_syntax,
+            calling_ae=requestor.ae_title,
+        )
+        self._spool.quarantine(
+            content,
+            reason,
+            calling_ae=requestor.ae_title,
+            peer_ip=requestor.address,
+            transfer_syntax_uid=event.context.transfer_syntax,
+            now=self._now(),
+        )
+
+    def _ended(self, event: Event, callback: Callable[[frozenset[str]], None]) -> None:
+        series = self._series.pop(event.assoc, None)
+        if series:
+            _tell(callback, frozenset(series))
+
+
+def _tell(callback: Callable[[News], None], news: News) -> None:
+    """Whoever is told may fail (a ledger that is down); the sender and the other associations must not notice."""
+    try:
+        callback(news)
+    except Exception:
+        log.exception("what was received could not be reported; the next scan of the spool will")
+
+
+def _check_request(identity: Identity, request: C_STORE, abstract_syntax: str) -> None:
+    """The data set is what the request and the presentation context say (PS3.4 B.2.2, status 0xA9xx)."""
+    if identity.sop_class_uid != abstract_syntax:
+        raise InputError("the data set's SOPClassUID is not that of its presentation context: the sender must mend it")
+    if identity.sop_class_uid != request.AffectedSOPClassUID:
+        raise InputError("the data set's SOPClassUID is not the AffectedSOPClassUID: the sender must mend it")
+    if identity.sop_instance_uid != request.AffectedSOPInstanceUID:
+        raise InputError("the data set's SOPInstanceUID is not the AffectedSOPInstanceUID: the sender must mend it")
+
+
+def _sender(event: Event) -> str:
+    requestor = event.assoc.requestor
+    return f"{requestor.ae_title or 'an unnamed AE'} at {requestor.address}"

@@ -1,0 +1,1 @@
+"""Comparing restored volumes with what they came from: for people (panel)."""

@@ -1,0 +1,195 @@
+"""The one door of the engine: a thick volume in, a thin volume with its provenance and self-check out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_engine.allocator import keep_freed_memory
+from sr_engine.errors import EngineError, InvalidVolume, OutOfMemory
+from sr_engine.inference import model, tiling
+from sr_engine.inference.blending import Blender
+from sr_engine.inference.model import identify
+from sr_engine.inference.selfcheck import check
+from sr_engine.networks.contract import SliceNetwork
+from sr_engine.settings import EngineSettings
+from sr_engine.volume import FloatArray, SliceOrigin, ThinVolume, Volume
+
+__all__ = ["identify", "restore", "thin_ratio"]
+
+Progress = Callable[[int, int], None]
+Tile = tuple[tiling.Window, slice, slice]
+
+SMALLEST_TILE = 64
+AIR_FLOOR_HU = -1024.0  # what scanners store for the darkest air
+OVERSHOOT = 0.1  # of the source's range
+
+
+def thin_ratio(step_mm: float, target_mm: float) -> int:
+    """Thin slices per thick spacing: the whole number, at least 1, whose thin spacing is nearest to the target.
+
+    A whole number makes the thin grid contain every thick position. Halves go up, so that 2.5 mm at a target of 1 mm
+    gives 3 slices of 0.83 mm.
+    """
+    return max(1, int(step_mm / target_mm + 0.5))
+
+
+def restore(volume: Volume, settings: EngineSettings, progress: Progress | None = None) -> ThinVolume:
+    """Restore a thin-slice volume from a thick one.
+
+    Parameters
+    ----------
+    volume : Volume
+        Thick slices, one or more, finite HU.
+    settings : EngineSettings
+        Network, weights, target spacing, device.
+    progress : callable, optional
+        Called with (tiles done, tiles in all) after every tile; begins anew if a tile did not fit the device.
+
+    Returns
+    -------
+    ThinVolume
+        ``(slices - 1) * ratio + 1`` thin slices, the first on the first thick slice, the last on the last, spacing and
+        thickness ``step / ratio``. Values reach at most a tenth of the source's range beyond its own values, and below
+        -1024 HU only where the source does: thin slices may be brighter than their average, but no air is darker.
+
+    Raises
+    ------
+    InvalidVolume
+        Not finite, or already thin.
+    UnknownNetwork, WeightsUnavailable
+        As :func:`identify`.
+    OutOfMemory
+        Not even the smallest tile fits.
+    EngineError
+        The device does not exist, or the network's output is not finite.
+    """
+    ratio = _checked_ratio(volume, settings)
+    identity = identify(settings)
+    device = _device(settings)
+    keep_freed_memory()
+    network = model.load(settings).to(device)
+    run = _Run(network, ratio, device, settings.threads or torch.get_num_threads())
+    voxels = _run_smaller_until_it_fits(run, volume.voxels, progress)
+    _limit(voxels, volume.voxels)
+    thin = _thin_geometry(voxels, volume, ratio)
+    origins = _origins(len(volume.voxels), network, ratio)
+    return ThinVolume(thin, ratio, identity, origins, check(thin, volume, ratio))
+
+
+def _checked_ratio(volume: Volume, settings: EngineSettings) -> int:
+    if volume.voxels.size == 0:
+        raise InvalidVolume(f"the volume has no voxels, its shape is {volume.voxels.shape}")
+    if not np.isfinite(volume.voxels).all():
+        raise InvalidVolume("the volume has values that are not numbers: replace NaN and infinity by HU, air by -1024")
+    step, target = volume.spacing_mm[0], settings.target_spacing_mm
+    ratio = thin_ratio(step, target)
+    if ratio == 1:
+        raise InvalidVolume(
+            f"already thin: slices lie {step:g} mm apart, which is as near to the target of {target:g} mm "
+            "as a whole number of thin slices can come"
+        )
+    return ratio
+
+
+def _device(settings: EngineSettings) -> torch.device:
+    available = torch.cuda.is_available()
+    if settings.device == "auto":
+        return torch.device("cuda" if available else "cpu")
+    if settings.device.startswith("cuda") and not available:
+        raise EngineError(f"device {settings.device} is asked for, but torch finds no CUDA GPU: set device to auto")
+    return torch.device(settings.device)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from tile to tile."""
+
+    network: SliceNetwork
+    ratio: int
+    device: torch.device
+    threads: int
+
+
+def _run_smaller_until_it_fits(run: _Run, voxels: FloatArray, progress: Progress | None) -> FloatArray:
+    """Run with the network's own tile limit, and with half of it as long as the device's memory does not suffice."""
+    limit = run.network.tile_limit
+    while True:
+        try:
+            return _predict(run, voxels, limit, progress)
+        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+            limit = (limit or max(voxels.shape[1:])) // 2
+            if limit < SMALLEST_TILE:
+                raise OutOfMemory(
+                    f"{run.device} has not enough free memory for a tile of {SMALLEST_TILE} x {SMALLEST_TILE} voxels, or "
+                    "the host for the thin volume: free memory or set device to cpu"
+                ) from error
+            if run.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+
+def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None) -> FloatArray:
+    """Predict every tile of every window and blend; (slices, rows, columns) -> (thin slices, rows, columns)."""
+    slices, height, width = voxels.shape
+    windows = tiling.windows(slices, run.network.contract(run.ratio))
+    rows, columns = tiling.spans(height, limit), tiling.spans(width, limit)
+    blender = Blender((tiling.thin_count(slices, run.ratio), height, width), windows, rows, columns)
+    tiles = [(window, row, column) for window in windows for row in rows for column in columns]
+    predictions = _on_threads(lambda tile: _predict_tile(run, voxels, tile), tiles, run)
+    for done, (tile, predicted) in enumerate(zip(tiles, predictions, strict=True), start=1):
+        blender.add(*tile, predicted)
+        if progress is not None:
+            progress(done, len(tiles))
+    if not np.isfinite(blender.voxels).all():
+        raise EngineError(
+            "the network's output is not finite: its weights or this device's arithmetic cannot be trusted"
+        )
+    return blender.voxels
+
+
+@torch.inference_mode()
+def _predict_tile(run: _Run, voxels: FloatArray, tile: Tile) -> Tensor:
+    """Thin slices of one tile that lie inside the volume, on the CPU."""
+    window, rows, columns = tile
+    thick = torch.from_numpy(voxels[list(window.thick), rows, columns]).unsqueeze(0)
+    predicted: Tensor = run.network(thick.to(run.device), run.ratio)
+    return predicted[0, window.outputs].cpu()
+
+
+def _on_threads(predict: Callable[[Tile], Tensor], tiles: Sequence[Tile], run: _Run) -> Iterator[Tensor]:
+    """Predict tiles in order: on the CPU several at a time, each on one core.
+
+    Sharing one tile among cores is no faster on quiet ones and four times slower where another program takes a share of one
+    (its threads wait for each other after every small step). It also makes the result depend on the number of cores.
+    """
+    if run.device.type != "cpu":
+        yield from map(predict, tiles)
+        return
+    with ThreadPoolExecutor(run.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield from pool.map(predict, tiles)
+
+
+def _limit(thin: FloatArray, thick: FloatArray) -> None:
+    """Clip in place to the source's range and a margin, see :func:`restore`."""
+    low, high = float(thick.min()), float(thick.max())
+    margin = OVERSHOOT * (high - low)
+    np.clip(thin, min(low, max(low - margin, AIR_FLOOR_HU)), high + margin, out=thin)
+
+
+def _thin_geometry(voxels: FloatArray, source: Volume, ratio: int) -> Volume:
+    """Place thin voxels: thin slice 0 exactly on thick slice 0, the step divided by the ratio."""
+    affine = source.affine.copy()
+    affine[:, 0] /= ratio
+    step = source.spacing_mm[0] / ratio
+    return Volume(voxels, (step, *source.spacing_mm[1:]), affine, slice_thickness_mm=step)
+
+
+def _origins(thick_slices: int, network: SliceNetwork, ratio: int) -> tuple[SliceOrigin, ...]:
+    edge = tiling.edge_slices(thick_slices, network.contract(ratio))
+    return tuple(
+        SliceOrigin(thin // ratio, -(-thin // ratio), edge=bool(edge[thin]))
+        for thin in range(tiling.thin_count(thick_slices, ratio))
+    )

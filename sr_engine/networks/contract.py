@@ -1,0 +1,85 @@
+"""What every network that makes slices promises: how many thick slices go in, which thin slices come out.
+
+``tiling`` chooses windows from this promise and from nothing else, so a new network needs no new loop. Example,
+the published TVSRN at ratio 5 (``SliceContract(4, 10, 5, 3)``)::
+
+    thick        0         1         2         3        4 slices in
+    thin grid    0 1 2 3 4 5 6 7 8 9 ...       15
+    predicted          3 . . . . . . . . . 12           10 slices out, the first at thin index 3
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class SliceContract:
+    """Geometry of one window.
+
+    Attributes
+    ----------
+    slices_in : int
+        Neighbouring thick slices the network reads, >= 2.
+    slices_out : int
+        Neighbouring thin slices it predicts, > ``ratio`` so that windows can overlap by one thick position.
+    ratio : int
+        Thin slices per thick spacing, >= 2.
+    first_out : int
+        Thin index of the first prediction, counted from the window's first thick slice.
+    """
+
+    slices_in: int
+    slices_out: int
+    ratio: int
+    first_out: int = 0
+
+    def __post_init__(self) -> None:
+        if self.slices_in < 2 or self.ratio < 2:
+            raise ValueError(f"a window needs 2 slices and a ratio of 2 or more, not {self.slices_in} and {self.ratio}")
+        if self.slices_out <= self.ratio:
+            raise ValueError(f"{self.slices_out} slices out cannot span one thick spacing at ratio {self.ratio}")
+        if self.first_out < 0 or self.first_out + self.slices_out > (self.slices_in - 1) * self.ratio + 1:
+            raise ValueError(
+                f"thin slices {self.first_out}..{self.first_out + self.slices_out - 1} reach beyond the "
+                f"{self.slices_in} thick slices read at ratio {self.ratio}"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Thick slices from one window to the next, leaving one thick position shared (TVSRN-V2: 3 for 4 in)."""
+        return (self.slices_out - 1) // self.ratio
+
+
+class SliceNetwork(nn.Module, ABC):
+    """A network that makes thin slices from thick ones; HU in, HU out, any ratio with one set of weights.
+
+    Attributes
+    ----------
+    tile_limit : int or None
+        Rows and columns it wants to see at once at most; None where the whole plane is cheap.
+    """
+
+    tile_limit: int | None = None
+
+    @abstractmethod
+    def contract(self, ratio: int) -> SliceContract:
+        """Return the geometry of one window at ``ratio``."""
+
+    @abstractmethod
+    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+        """Predict thin slices.
+
+        Parameters
+        ----------
+        thick : Tensor, float32, shape (B, slices_in, H, W)
+            HU; any H and W >= 1.
+        ratio : int
+            Thin slices per thick spacing, >= 2.
+
+        Returns
+        -------
+        Tensor, float32, shape (B, slices_out, H, W)
+            HU, on the thin grid positions ``contract(ratio)`` names.
+        """

@@ -1,0 +1,72 @@
+"""Interpolation along z behind the same contract as the learned networks: the honest baselines.
+
+Both are local kernels, so a window gives the same answer wherever it is cut, and both reproduce thick slices exactly.
+"""
+
+import torch
+from torch import Tensor
+
+from sr_engine.networks.contract import SliceContract, SliceNetwork
+
+
+class LinearInterpolation(SliceNetwork):
+    """The straight line between two neighbouring thick slices."""
+
+    def contract(self, ratio: int) -> SliceContract:
+        """Two slices in, both of them and everything between out."""
+        return SliceContract(slices_in=2, slices_out=ratio + 1, ratio=ratio)
+
+    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+        """Interpolate; shapes as in :class:`SliceNetwork`."""
+        t = torch.arange(ratio + 1, dtype=torch.float64) / ratio
+        return _weighted(thick, torch.stack((1 - t, t), dim=1))
+
+
+class CubicInterpolation(SliceNetwork):
+    """Cubic convolution over the four nearest thick slices, see :func:`cubic`."""
+
+    def contract(self, ratio: int) -> SliceContract:
+        """Four slices in, the middle two and everything between out."""
+        return SliceContract(slices_in=4, slices_out=ratio + 1, ratio=ratio, first_out=ratio)
+
+    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+        """Interpolate; shapes as in :class:`SliceNetwork`."""
+        return cubic(thick, ratio)
+
+
+def cubic(thick: Tensor, ratio: int) -> Tensor:
+    """Interpolate with Keys' cubic convolution, a = -1/2 (IEEE Trans. ASSP 29:1153, 1981), along the slice axis.
+
+    Exact for straight lines and parabolas, and exactly the thick slice at a thick position. The outermost slices are
+    only read, never reproduced, so the caller decides what stands beyond a volume's end.
+
+    Parameters
+    ----------
+    thick : Tensor, float32, shape (B, S, H, W)
+        S >= 4 neighbouring thick slices.
+    ratio : int
+        Thin slices per thick spacing.
+
+    Returns
+    -------
+    Tensor, float32, shape (B, (S - 3) * ratio + 1, H, W)
+        From thick slice 1 to thick slice S - 2, both included.
+    """
+    slices = thick.shape[1]
+    positions = 1 + torch.arange((slices - 3) * ratio + 1, dtype=torch.float64) / ratio
+    return _weighted(thick, _keys_kernel(positions[:, None] - torch.arange(slices, dtype=torch.float64)))
+
+
+def _keys_kernel(distance: Tensor) -> Tensor:
+    """Keys' kernel at signed distances in thick spacings; 1 at 0, 0 at every other integer."""
+    s = distance.abs()
+    near = 1.5 * s**3 - 2.5 * s**2 + 1
+    far = -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2
+    return torch.where(s < 1, near, torch.where(s < 2, far, torch.zeros_like(s)))
+
+
+def _weighted(thick: Tensor, weights: Tensor) -> Tensor:
+    """Sum thick slices (B, S, H, W) with weights (D, S) into (B, D, H, W); a weight of 1 among zeros copies exactly."""
+    batch, slices, height, width = thick.shape
+    flat = weights.to(thick) @ thick.reshape(batch, slices, -1)
+    return flat.view(batch, -1, height, width)

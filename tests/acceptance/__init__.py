@@ -1,0 +1,1 @@
+"""Acceptance: real processes and real servers, the whole way."""

@@ -1,0 +1,1 @@
+"""Faults: kill, cut or starve a running part, then check that nothing was lost and nothing was done twice."""

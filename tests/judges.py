@@ -1,0 +1,37 @@
+"""Programs of others that judge what leaves the node: dciodvfy, dcentvfy (dicom3tools) and dcm2niix."""
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import nibabel as nib
+
+from tests.servers import find_program
+
+
+def dciodvfy_errors(path: Path) -> list[str]:
+    """The lines with which ``dciodvfy -new`` faults one file; warnings are left out."""
+    return _errors([find_program("dciodvfy"), "-new", str(path)])
+
+
+def dcentvfy_errors(paths: Iterable[Path]) -> list[str]:
+    """The lines with which ``dcentvfy`` faults the files of one series: values that should agree and do not."""
+    return _errors([find_program("dcentvfy"), *map(str, paths)])
+
+
+def dcm2niix(folder: Path, out: Path) -> list[nib.Nifti1Image]:
+    """The volumes that ``dcm2niix`` makes of a folder: axes (column, row, slice), affine in RAS mm."""
+    out.mkdir(parents=True, exist_ok=True)
+    command = [find_program("dcm2niix"), "-z", "n", "-b", "n", "-f", "%s_%p", "-o", str(out), str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"dcm2niix ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return [nib.load(path) for path in sorted(out.glob("*.nii"))]
+
+
+def _errors(command: list[str]) -> list[str]:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    lines = f"{done.stdout}\n{done.stderr}".splitlines()
+    if done.returncode < 0:
+        raise AssertionError(f"{command[0]} was killed by signal {-done.returncode}")
+    return [line for line in lines if line.startswith("Error")]

@@ -1,0 +1,109 @@
+"""The fast layer against one written straight from the formulas, token by token."""
+
+import math
+
+import pytest
+import torch
+
+from sr_engine.networks import swin
+from sr_engine.networks.swin import SwinLayer
+
+
+def make_layer(window: tuple[int, int], shifted: bool) -> SwinLayer:
+    torch.manual_seed(5)
+    layer = SwinLayer(channels=12, heads=3, window=window, shifted=shifted, mlp_ratio=2)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return layer
+
+
+def position_bias(layer: SwinLayer, head: int, first: tuple[int, int], second: tuple[int, int]) -> torch.Tensor:
+    scaled = [8 * (a - b) / (size - 1) for a, b, size in zip(first, second, layer.window, strict=True)]
+    log = torch.tensor([math.copysign(math.log2(abs(u) + 1), u) / math.log2(8) for u in scaled])
+    return 16 * torch.sigmoid(layer.attention.position_mlp(log)[head])
+
+
+def attend(layer: SwinLayer, grid: torch.Tensor, token: tuple[int, int], window: list[tuple[int, int]]) -> torch.Tensor:
+    """Attention output of one token; ``window`` lists (row, column) of the grid that share its window and its side."""
+    attention, channels = layer.attention, grid.shape[-1]
+    size, width = channels // attention.heads, layer.window
+    weight_q, weight_k, weight_v = attention.qkv.weight.split(channels)
+    query = grid[token] @ weight_q.T + attention.q_bias
+    mixed = []
+    for head in range(attention.heads):
+        part = slice(head * size, (head + 1) * size)
+        scale = min(float(attention.logit_scale[head]), math.log(100))
+        logits, values = [], []
+        for other in window:
+            key = grid[other] @ weight_k.T
+            cosine = torch.cosine_similarity(query[part], key[part], dim=0)
+            places = [tuple((p - s) % w for p, s, w in zip(t, layer.shift, width, strict=True)) for t in (token, other)]
+            logits.append(cosine * math.exp(scale) + position_bias(layer, head, *places))
+            values.append((grid[other] @ weight_v.T + attention.v_bias)[part])
+        mixed.append(torch.softmax(torch.stack(logits), dim=0) @ torch.stack(values))
+    return attention.project(torch.cat(mixed))
+
+
+def plain(layer: SwinLayer, grid: torch.Tensor) -> torch.Tensor:
+    """Swin V2 for one grid (H, W, C): tokens of one shifted window see each other if no border lies between them."""
+    height, width, _ = grid.shape
+    output = torch.empty_like(grid)
+
+    def window_of(row: int, column: int) -> tuple[int, ...]:
+        # Without the roll, a shifted window grid simply starts half a window early: its border windows are smaller.
+        return tuple((p - s) // w for p, s, w in zip((row, column), layer.shift, layer.window, strict=True))
+
+    tokens = [(row, column) for row in range(height) for column in range(width)]
+    for token in tokens:
+        together = [other for other in tokens if window_of(*other) == window_of(*token)]
+        x = grid[token] + layer.attention_norm(attend(layer, grid, token, together))
+        output[token] = x + layer.mlp_norm(layer.mlp(x))
+    return output
+
+
+@pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
+@pytest.mark.parametrize(("window", "size"), [((4, 4), (8, 12)), ((2, 4), (4, 8)), ((4, 4), (4, 4))])
+def test_the_fast_layer_equals_the_formulas(window: tuple[int, int], size: tuple[int, int], shifted: bool):
+    layer = make_layer(window, shifted)
+    grids = torch.randn(2, *size, 12, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        fast = layer(grids)
+        slow = torch.stack([plain(layer, grid) for grid in grids])
+    assert torch.allclose(fast, slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, shifted: bool):
+    layer = make_layer((4, 4), shifted)
+    grids = torch.randn(2, 16, 12, 12, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        whole = layer(grids)
+        monkeypatch.setattr(swin, "CPU_CHUNK_TOKENS", 16)
+        assert torch.allclose(layer(grids), whole, atol=1e-5)
+
+
+def test_the_logit_scale_is_held_at_100():
+    """Swin V2, 3.2: tau is not smaller than 0.01."""
+    layer = make_layer((4, 4), shifted=False)
+    grid = torch.randn(1, 4, 4, 12, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        layer.attention.logit_scale.fill_(9.0)
+        beyond = layer(grid)
+        layer.attention.logit_scale.fill_(math.log(100))
+        assert torch.equal(beyond, layer(grid))
+
+
+def test_changed_weights_count_at_once():
+    """No stale position bias: a step of training in evaluation mode is seen by the next call."""
+    layer = make_layer((4, 4), False).eval()
+    grid = torch.randn(1, 4, 4, 12, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        before = layer(grid)
+        layer.attention.position_mlp[2].weight.mul_(-2)
+        assert not torch.allclose(before, layer(grid), atol=1e-3)
+
+
+def test_a_width_that_heads_cannot_share_is_refused():
+    with pytest.raises(ValueError, match="do not split"):
+        SwinLayer(channels=10, heads=3, window=(4, 4), shifted=False, mlp_ratio=2)
