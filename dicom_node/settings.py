@@ -1,4 +1,4 @@
-"""What the node's rooms can be told. Values are passed in by the worker; nothing here reads a file or the environment."""
+"""What the node's rooms can be told. The worker passes the values in; nothing here reads a file."""
 
 from pathlib import Path
 from typing import Annotated

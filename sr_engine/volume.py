@@ -1,4 +1,4 @@
-"""The records that cross the engine's door: a volume in, a thin volume out. numpy only, so that DICOM code may import it."""
+"""The records that cross the engine's door. numpy only, so that DICOM code may import them."""
 
 from dataclasses import dataclass
 
@@ -99,7 +99,8 @@ class SelfCheck:
     minimum_hu, maximum_hu : float
         Range of the restored volume.
     roughness_ratio : float
-        Mean absolute slice-to-slice step of the restored volume against a straight line between thick slices (1 = equal).
+        Mean absolute slice-to-slice step of the restored volume against that of straight lines between thick slices
+        (1 = equal).
     """
 
     mean_offset_hu: float

@@ -17,7 +17,7 @@ class Service:
         _ = self._node.model  # a network that cannot run is told now, not at the first series
         self._local = LocalBell(settings, self._node) if settings.worker.wiring == "embedded" else None
         self._receiver = Receiver(self._node)
-        self._clock = Clock(self._node, self._local or CeleryBell())
+        self._clock = Clock(self._node, self._local or CeleryBell(settings))
 
     @property
     def address(self) -> tuple[str, int]:

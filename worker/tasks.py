@@ -3,8 +3,9 @@
 from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
-from worker.app import app
+from worker.app import configure
 from worker.errors import BrokerError
+from worker.settings import Settings
 from worker.steps.deliver import deliver
 from worker.steps.restore import restore_job
 from worker.wiring import Node, open_node
@@ -34,6 +35,9 @@ def deliver_task(self: Task, delivery_id: int) -> bool:
 class CeleryBell:
     """Rings through the broker. Should the broker be away, the clock rings again later."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._app = configure(settings)
+
     def restore(self, job_id: int) -> None:
         """Tell a worker that a job is queued."""
         self._send("worker.restore", job_id)
@@ -44,6 +48,6 @@ class CeleryBell:
 
     def _send(self, name: str, number: int) -> None:
         try:
-            app.send_task(name, args=[number], retry=False)
+            self._app.send_task(name, args=[number], retry=False)
         except OperationalError as error:
             raise BrokerError(f"the broker does not answer: {error}") from error

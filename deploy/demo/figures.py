@@ -42,7 +42,7 @@ def against_truth(phantom: Phantom, derived: Volume) -> dict[str, dict[str, floa
     truth = phantom.thin.voxels
     return {
         name: {
-            "psnr_db": round(psnr_db(voxels, truth, RANGE), 3),
+            "psnr_db": round(psnr_db(voxels, truth, RANGE.low_hu, RANGE.high_hu), 3),
             "rmse_hu": round(rmse_hu(voxels, truth), 3),
             "mae_hu": round(mae_hu(voxels, truth), 3),
         }

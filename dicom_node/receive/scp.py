@@ -22,6 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, _config
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined] # made at import
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -43,6 +44,9 @@ TRANSFER_SYNTAXES = [
     JPEGLSLossless,
     JPEG2000Lossless,
 ]
+
+# Whoever connects must ask for an association within this time, or gives its place to others: port probes never do.
+INTRODUCTION_S = 10.0
 
 
 class Listener:
@@ -106,10 +110,15 @@ class Listener:
         BaseServer.shutdown(server)  # pynetdicom's own shutdown wants the bookkeeping of AE.start_server
         server.server_close()
         deadline = time.monotonic() + limit_s
-        while server.active_associations and time.monotonic() < deadline:
+        while (under_way := _under_way(server)) and time.monotonic() < deadline:
             time.sleep(0.02)
-        for association in server.active_associations:
+        for association in under_way:
             association.abort()
+
+
+def _under_way(server: "_Server") -> list[Association]:
+    """Associations that were accepted. Port probes and others that never asked for one are not waited for."""
+    return [association for association in server.active_associations if association.is_established]
 
 
 class _Server(ThreadedAssociationServer):
@@ -132,7 +141,8 @@ def _entity(settings: ReceiveSettings) -> AE:
     entity.require_calling_aet = list(settings.calling_ae_titles)
     entity.maximum_associations = settings.maximum_associations
     entity.maximum_pdu_size = settings.maximum_pdu_bytes
-    entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = settings.network_timeout_s
+    entity.network_timeout = entity.dimse_timeout = settings.network_timeout_s
+    entity.acse_timeout = min(settings.network_timeout_s, INTRODUCTION_S)
     entity.add_supported_context(Verification, TRANSFER_SYNTAXES[:2])
     entity.add_supported_context(CTImageStorage, TRANSFER_SYNTAXES)
     # Both roles: a PACS that reports on an association of its own proposes to be SCP and may insist on the reply

@@ -10,7 +10,6 @@ def is_complete(
     verdicts: Sequence[StackVerdict],
     quiet_s: float,
     released: bool,
-    expected: int | None,
     settings: SeriesSettings,
 ) -> bool:
     """Whether to stop waiting for more slices of a series.
@@ -23,8 +22,6 @@ def is_complete(
         Seconds since the last slice came.
     released : bool
         Every association that brought slices ended by release, not by abort or loss.
-    expected : int or None
-        Number of instances in the series as a PACS tells it; None where nobody was asked.
     settings : SeriesSettings
         ``quiet_released_s`` is enough when everything is proven, ``quiet_s`` always is.
 
@@ -35,26 +32,24 @@ def is_complete(
     """
     if quiet_s >= settings.quiet_s:
         return True
-    return quiet_s >= settings.quiet_released_s and released and _proven(verdicts, expected)
+    return quiet_s >= settings.quiet_released_s and released and _proven(verdicts)
 
 
-def _proven(verdicts: Sequence[StackVerdict], expected: int | None) -> bool:
-    """At least one stack to restore, none in doubt, and no count that speaks against it.
+def _proven(verdicts: Sequence[StackVerdict]) -> bool:
+    """At least one stack to restore, none in doubt, and each as long as its scanner says.
 
     Skipped slices prove nothing: the first three slices of a long series are skipped as too few.
     """
     thick = [verdict for verdict in verdicts if isinstance(verdict, ThickSeries)]
     if not thick or any(isinstance(verdict, SeriesHeld) for verdict in verdicts):
         return False
-    if expected is not None and sum(len(verdict.slices) for verdict in verdicts) < expected:
-        return False
     return all(_has_all_images(stack) for stack in thick)
 
 
 def _has_all_images(stack: ThickSeries) -> bool:
-    """Whether a stack has as many slices as ImagesInAcquisition states; 0 and absence state nothing.
+    """Whether a stack has as many slices as ImagesInAcquisition states. 0 and absence state nothing, and prove nothing.
 
     A stack of several acquisitions is measured by the sum of theirs.
     """
     stated = {header.acquisition_number: header.images_in_acquisition or 0 for header in stack.slices}
-    return len(stack.slices) >= sum(stated.values())
+    return all(stated.values()) and len(stack.slices) >= sum(stated.values())

@@ -124,7 +124,7 @@ def _run_smaller_until_it_fits(run: _Run, voxels: FloatArray, progress: Progress
             limit = (limit or max(voxels.shape[1:])) // 2
             if limit < SMALLEST_TILE:
                 raise OutOfMemory(
-                    f"{run.device} has not enough free memory for a tile of {SMALLEST_TILE} x {SMALLEST_TILE} voxels, or "
+                    f"{run.device} has too little memory for a tile of {SMALLEST_TILE} x {SMALLEST_TILE} voxels, or "
                     "the host for the thin volume: free memory or set device to cpu"
                 ) from error
             if run.device.type == "cuda":
@@ -144,9 +144,7 @@ def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progres
         if progress is not None:
             progress(done, len(tiles))
     if not np.isfinite(blender.voxels).all():
-        raise EngineError(
-            "the network's output is not finite: its weights or this device's arithmetic cannot be trusted"
-        )
+        raise EngineError("the network's output is not finite: do not trust its weights or this device")
     return blender.voxels
 
 
@@ -162,8 +160,8 @@ def _predict_tile(run: _Run, voxels: FloatArray, tile: Tile) -> Tensor:
 def _on_threads(predict: Callable[[Tile], Tensor], tiles: Sequence[Tile], run: _Run) -> Iterator[Tensor]:
     """Predict tiles in order: on the CPU several at a time, each on one core.
 
-    Sharing one tile among cores is no faster on quiet ones and four times slower where another program takes a share of one
-    (its threads wait for each other after every small step). It also makes the result depend on the number of cores.
+    Sharing one tile among cores is no faster on quiet ones, and four times slower where another program takes a share
+    of one: threads wait for each other after every small step. It also makes results depend on the number of cores.
     """
     if run.device.type != "cpu":
         yield from map(predict, tiles)

@@ -1,4 +1,4 @@
-"""kill -9 of the whole node while it receives, restores and sends: one derived series of the right count, nothing lost."""
+"""kill -9 of the whole node while it receives, restores and sends: one derived series, nothing lost."""
 
 import json
 import urllib.request
@@ -64,7 +64,7 @@ def send_all(node: Node, images: list[Path]) -> None:
 
 
 def assert_one_whole_series(node: Node, images: list[Path]) -> None:
-    """The invariants at rest: one verified job, one series of the right count, a whole audit chain, nothing half-done."""
+    """The invariants at rest: one verified job, one series of the right count, a whole audit chain, no leftovers."""
     job = until_state(node, "verified")
     assert node.pacs is not None
     assert in_pacs(node.pacs, study_of(images)) == {job.derived_series_uid: THIN}

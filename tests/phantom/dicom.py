@@ -96,6 +96,7 @@ def _series(series: str, frame: str) -> Dataset:
 def _acquisition(thick: Volume) -> Dataset:
     ds = Dataset()
     ds.ImageType, ds.AcquisitionNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], 1
+    ds.ImagesInAcquisition = len(thick.voxels)
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     ds.SliceThickness, ds.SpacingBetweenSlices = f"{thick.slice_thickness_mm:g}", f"{thick.spacing_mm[0]:g}"
     ds.KVP, ds.XRayTubeCurrent, ds.ExposureTime, ds.ConvolutionKernel = "120", "200", "500", "STANDARD"

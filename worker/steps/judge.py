@@ -26,7 +26,7 @@ def judge_series(node: Node, series_id: int) -> bool:
     headers, unreadable = _read(instances)
     verdicts = judge(headers, node.settings.series) + unreadable
     settings = node.settings.series
-    if not is_complete(verdicts, row.quiet_s, row.released, None, settings):
+    if not is_complete(verdicts, row.quiet_s, row.released, settings):
         receipts.look_again(node.database, series_id, max(settings.quiet_s - row.quiet_s, 0.1))
         return False
     new = [_job(node, row, instances, verdict) for verdict in verdicts]

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import delete, select, update
 
-from dicom_node.ledger import chain
+from dicom_node.ledger import chain, jobs
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.tables import audit
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
@@ -12,8 +12,6 @@ from tests.unit.dicom_node.ledger.rows import claimed, queue, result
 @pytest.fixture
 def trail(database: Database) -> Database:
     """A ledger in which something happened."""
-    from dicom_node.ledger import jobs
-
     jobs.restored(database, claimed(database, queue(database)), result(), {}, ["main"])
     return database
 
@@ -43,8 +41,12 @@ def test_a_row_slipped_in_is_named(trail: Database) -> None:
 
 
 def test_a_change_that_is_rolled_back_leaves_no_row(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.transaction() as connection:
-        chain.append(connection, database_now(connection), "tests", "event", "subject")
-        raise RuntimeError
+    def fail() -> None:
+        with database.transaction() as connection:
+            chain.append(connection, database_now(connection), "tests", "event", "subject")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with database.reading() as connection:
         assert connection.execute(select(audit)).first() is None

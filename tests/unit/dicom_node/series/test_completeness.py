@@ -10,8 +10,13 @@ from dicom_node.series.judge import judge
 from tests.unit.dicom_node.series.samples import SETTINGS, header, stack
 
 
-def complete(headers: list[SliceHeader], quiet_s: float, released: bool = True, expected: int | None = None) -> bool:
-    return is_complete(judge(headers, SETTINGS), quiet_s, released, expected, SETTINGS)
+def complete(headers: list[SliceHeader], quiet_s: float, released: bool = True) -> bool:
+    return is_complete(judge(headers, SETTINGS), quiet_s, released, SETTINGS)
+
+
+def stating(count: int, headers: list[SliceHeader]) -> list[SliceHeader]:
+    """The headers as of an acquisition that says how many images it has."""
+    return [replace(made, images_in_acquisition=count) for made in headers]
 
 
 @pytest.mark.parametrize("headers", [stack(10), stack(3), [], stack(3) + stack(3, start=50.0)])
@@ -20,16 +25,16 @@ def test_the_long_quiet_time_ends_every_wait(headers: list[SliceHeader]):
 
 
 def test_a_proven_series_needs_only_the_short_quiet_time():
-    assert complete(stack(10), SETTINGS.quiet_released_s)
-    assert not complete(stack(10), SETTINGS.quiet_released_s - 0.1)
+    assert complete(stating(10, stack(10)), SETTINGS.quiet_released_s)
+    assert not complete(stating(10, stack(10)), SETTINGS.quiet_released_s - 0.1)
 
 
 def test_an_association_that_was_not_released_may_bring_more():
-    assert not complete(stack(10), SETTINGS.quiet_released_s, released=False)
+    assert not complete(stating(10, stack(10)), SETTINGS.quiet_released_s, released=False)
 
 
 def test_a_gap_is_waited_for():
-    headers = stack(10)
+    headers = stating(9, stack(10))
     assert not complete(headers[:4] + headers[5:], SETTINGS.quiet_released_s)
 
 
@@ -37,18 +42,11 @@ def test_too_few_slices_may_be_the_start_of_a_series():
     assert not complete(stack(3), SETTINGS.quiet_released_s)
 
 
-def test_a_count_that_a_pacs_states_is_waited_for():
-    assert not complete(stack(10), SETTINGS.quiet_released_s, expected=11)
-    assert complete(stack(10), SETTINGS.quiet_released_s, expected=10)
-
-
-def test_images_in_acquisition_is_waited_for_and_zero_states_nothing():
-    def stating(count: int) -> list[SliceHeader]:
-        return [replace(made, images_in_acquisition=count) for made in stack(10)]
-
-    assert not complete(stating(12), SETTINGS.quiet_released_s)
-    assert complete(stating(10), SETTINGS.quiet_released_s)
-    assert complete(stating(0), SETTINGS.quiet_released_s)
+def test_images_in_acquisition_is_waited_for_and_zero_proves_nothing():
+    assert not complete(stating(12, stack(10)), SETTINGS.quiet_released_s)
+    assert complete(stating(10, stack(10)), SETTINGS.quiet_released_s)
+    assert not complete(stating(0, stack(10)), SETTINGS.quiet_released_s)
+    assert not complete(stack(10), SETTINGS.quiet_released_s)
 
 
 def test_images_of_several_acquisitions_in_one_stack_add_up():
@@ -61,4 +59,4 @@ def test_images_of_several_acquisitions_in_one_stack_add_up():
 
 def test_a_localizer_beside_a_proven_stack_does_not_delay_it():
     scout = header(3.0, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
-    assert complete([*stack(10), scout], SETTINGS.quiet_released_s)
+    assert complete([*stating(10, stack(10)), scout], SETTINGS.quiet_released_s)
