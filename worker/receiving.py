@@ -96,7 +96,7 @@ class Receiver:
 def rescan(node: Node, now: datetime) -> int:
     """Enter every settled file of the spool that the ledger lacks; returns how many."""
     known = receipts.known_paths(node.database)
-    lacking = [item for item in node.spool.scan() if str(item.path) not in known and item.received_at < now - SETTLED]
+    lacking = [item for item in node.spool.scan(known) if item.received_at < now - SETTLED]
     for start in range(0, len(lacking), BATCH):
         receipts.record(node.database, lacking[start : start + BATCH], node.settings.series.quiet_s)
     if lacking:

@@ -76,10 +76,23 @@ def load(path: Path) -> Settings:
         settings = Settings(**tables)
     except ValidationError as error:
         raise SettingsError(f"{path}: {'; '.join(_sentence(item) for item in error.errors())}") from error
+    settings = _anchored(settings, path.resolve().parent)
     names = [pacs.name for pacs in settings.send.pacs]
     if len(set(names)) < len(names):
         raise SettingsError(f"{path}: [[send.pacs]] names must differ: {', '.join(names)}")
     return settings
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """The settings with relative paths taken from the settings file's folder, wherever the program is started."""
+    receive = settings.receive.model_copy(update={"spool": base / settings.receive.spool})
+    worker = settings.worker.model_copy(update={"results": base / settings.worker.results})
+    weights = settings.engine.weights and base / settings.engine.weights
+    engine = settings.engine.model_copy(update={"weights": weights})
+    scheme, separator, file = settings.ledger.url.partition(":///")
+    url = f"{scheme}{separator}{base / file}" if scheme.startswith("sqlite") else settings.ledger.url
+    ledger = settings.ledger.model_copy(update={"url": url})
+    return settings.model_copy(update={"receive": receive, "worker": worker, "engine": engine, "ledger": ledger})
 
 
 def _sentence(item: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from dicom_node.errors import StaleFence
 from dicom_node.ledger import chain
@@ -16,7 +16,7 @@ from dicom_node.ledger.claims import lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.states import JOB_MOVES, DeliveryState, JobState, job_state_of, sources
 from dicom_node.ledger.tables import delivery, delivery_instance, job
-from dicom_node.records import CommitmentReport, InstanceOutcome
+from dicom_node.records import InstanceOutcome
 
 CLAIMED = {DeliveryState.PENDING: DeliveryState.SENDING, DeliveryState.SENT: DeliveryState.VERIFYING}
 DELIVERABLE = (JobState.RESTORED, JobState.SENDING, JobState.SENT, JobState.VERIFIED, JobState.PARKED)
@@ -76,13 +76,13 @@ def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> D
         ).mappings().first()  # fmt: skip
         if taken is None:
             return None
-        _settle(connection, database.actor, now, taken["job_id"])
+        settle(connection, database.actor, now, taken["job_id"])
         fields = {name: taken[name] for name in ("job_id", "destination", "fence", "attempt", "transaction_uid")}
         return DeliveryClaim(
             delivery_id=delivery_id,
             state=DeliveryState(taken["state"]),
             result=connection.execute(select(job.c.result).where(job.c.id == taken["job_id"])).scalar_one(),
-            unsent=frozenset(_uids(connection, delivery_id, stored=False)),
+            unsent=frozenset(uids_of(connection, delivery_id, stored=False)),
             **fields,
         )
 
@@ -139,7 +139,7 @@ def missing(database: Database, claim_: DeliveryClaim, absent: Sequence[str], re
     """The PACS does not have these instances, whatever it answered: send them again."""
     with database.transaction() as connection:
         now = database_now(connection)
-        _unstore(connection, claim_.delivery_id, absent)
+        unstore(connection, claim_.delivery_id, absent)
         values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None, "transaction_uid": None}
         reason = f"the PACS lacks {len(absent)} instances that it had accepted; sending them again"
         _leave(connection, database.actor, now, claim_, DeliveryState.PENDING, reason, values)
@@ -159,50 +159,39 @@ def park(database: Database, claim_: DeliveryClaim, reason: str) -> None:
         _leave(connection, database.actor, database_now(connection), claim_, DeliveryState.PARKED, reason, {})
 
 
-def retry(database: Database, delivery_id: int) -> bool:
-    """Send a parked delivery again at a person's wish. False when it is not parked."""
+def add(database: Database, job_id: int, destinations: Sequence[str], uids: Sequence[str]) -> None:
+    """Enter deliveries of a stored result, one per destination; ``uids`` are its SOP Instance UIDs."""
     with database.transaction() as connection:
         now = database_now(connection)
-        changed = connection.execute(
+        for name in destinations:
+            enter(connection, now, job_id, name, uids)
+            chain.append(connection, now, database.actor, "delivery.pending", f"job:{job_id}", destination=name)
+        settle(connection, database.actor, now, job_id)
+
+
+def enter(connection: Connection, now: datetime, job_id: int, destination: str, uids: Sequence[str]) -> None:
+    """Enter one delivery inside the caller's transaction."""
+    values = {"job_id": job_id, "destination": destination, "state": "pending", "due_at": now, "updated_at": now}
+    delivery_id = connection.execute(insert(delivery).values(**values).returning(delivery.c.id)).scalar_one()
+    connection.execute(insert(delivery_instance), [{"delivery_id": delivery_id, "sop_uid": uid} for uid in uids])
+
+
+def retry(database: Database, delivery_id: int) -> bool:
+    """At a person's wish, send a parked delivery again, or ask again about a sent one. False for any other."""
+    again = case((delivery.c.state == DeliveryState.PARKED, DeliveryState.PENDING), else_=DeliveryState.SENT)
+    start_anew = {"reason": "", "attempt": 0, "deaths": 0, "rung_at": None}
+    with database.transaction() as connection:
+        now = database_now(connection)
+        job_id = connection.execute(
             update(delivery)
-            .where(delivery.c.id == delivery_id, delivery.c.state == DeliveryState.PARKED)
-            .values(
-                state=DeliveryState.PENDING, reason="", attempt=0, deaths=0, due_at=now, rung_at=None, updated_at=now
-            )
+            .where(delivery.c.id == delivery_id, delivery.c.state.in_([DeliveryState.PARKED, DeliveryState.SENT]))
+            .values(state=again, due_at=now, updated_at=now, **start_anew)
             .returning(delivery.c.job_id)
         ).scalar()
-        if changed is None:
+        if job_id is None:
             return False
         chain.append(connection, now, database.actor, "delivery.retry", f"delivery:{delivery_id}")
-        _settle(connection, database.actor, now, changed)
-        return True
-
-
-def commitment(database: Database, report: CommitmentReport, attempts: int, retry_in_s: float) -> bool:
-    """Apply a storage commitment report (PS3.4 J.3.3). False when no delivery waits for that transaction.
-
-    A report may arrive twice, late, or while the delivery is being checked in another way; its word is final. What the
-    PACS lost is sent again after ``retry_in_s``, unless the delivery was claimed ``attempts`` times: then it is parked.
-    """
-    with database.transaction() as connection:
-        now = database_now(connection)
-        found = connection.execute(
-            select(delivery).where(delivery.c.transaction_uid == report.transaction_uid)
-        ).mappings()
-        row = found.first()
-        if row is None:
-            return False
-        lost = [uid for uid, _ in report.failed]
-        expected = set(_uids(connection, row["id"], stored=True))
-        lost += sorted(expected - set(report.stored) - set(lost))
-        _unstore(connection, row["id"], lost)
-        if not lost:
-            state, reason = DeliveryState.VERIFIED, ""
-        else:
-            state = DeliveryState.PENDING if row["attempt"] < attempts else DeliveryState.PARKED
-            reason = f"storage commitment: the PACS lacks {len(lost)} instances that it had accepted"
-        due = now + timedelta(seconds=retry_in_s)
-        _apply_report(connection, database.actor, now, row, state, reason, due)
+        settle(connection, database.actor, now, job_id)
         return True
 
 
@@ -248,36 +237,22 @@ def _leave(
         raise StaleFence(f"delivery {claim_.delivery_id} is no longer ours")
     subject = f"delivery:{claim_.delivery_id}"
     chain.append(connection, now, actor, f"delivery.{state}", subject, reason=reason, destination=claim_.destination)
-    _settle(connection, actor, now, claim_.job_id)
+    settle(connection, actor, now, claim_.job_id)
 
 
-def _apply_report(
-    connection: Connection, actor: str, now: datetime, row: RowMapping, state: DeliveryState, reason: str, due: datetime
-) -> None:
-    by = "storage commitment"
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.id == row["id"])
-        .values(
-            state=state, reason=reason, transaction_uid=None, verified_by=by if state == "verified" else None,
-            fence=delivery.c.fence + 1, owner=None, lease_until=None, due_at=due, rung_at=None, updated_at=now,
-        )
-    )  # fmt: skip
-    chain.append(connection, now, actor, f"delivery.{state}", f"delivery:{row['id']}", by=by, reason=reason)
-    _settle(connection, actor, now, row["job_id"])
-
-
-def _unstore(connection: Connection, delivery_id: int, uids: Sequence[str]) -> None:
+def unstore(connection: Connection, delivery_id: int, uids: Sequence[str]) -> None:
+    """Forget that the PACS stored these instances."""
     condition = (delivery_instance.c.delivery_id == delivery_id) & delivery_instance.c.sop_uid.in_(uids)
     connection.execute(update(delivery_instance).where(condition).values(stored=False))
 
 
-def _uids(connection: Connection, delivery_id: int, stored: bool) -> Sequence[str]:
+def uids_of(connection: Connection, delivery_id: int, *, stored: bool) -> Sequence[str]:
+    """Instances of a delivery that the PACS stored, or not."""
     condition = (delivery_instance.c.delivery_id == delivery_id) & (delivery_instance.c.stored == stored)
     return connection.execute(select(delivery_instance.c.sop_uid).where(condition)).scalars().all()
 
 
-def _settle(connection: Connection, actor: str, now: datetime, job_id: int) -> None:
+def settle(connection: Connection, actor: str, now: datetime, job_id: int) -> None:
     """Make the job's state what its deliveries say."""
     rows = connection.execute(select(delivery.c.state, delivery.c.reason).where(delivery.c.job_id == job_id)).all()
     state = job_state_of([DeliveryState(row.state) for row in rows])

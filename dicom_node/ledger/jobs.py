@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Update, insert, select, update
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import chain
+from dicom_node.ledger import chain, deliveries
 from dicom_node.ledger.claims import lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
-from dicom_node.ledger.tables import delivery, delivery_instance, instance, job, job_instance, series
+from dicom_node.ledger.tables import instance, job, job_instance, series
 from dicom_node.records import DerivedSeries
 
 
@@ -141,7 +141,7 @@ def restored(
         _leave_running(connection, database.actor, now, claim_, JobState.RESTORED, reason, values)
         uids = [item.sop_instance_uid for item in result.instances]
         for name in destinations:
-            _enter_delivery(connection, now, claim_.job_id, name, uids)
+            deliveries.enter(connection, now, claim_.job_id, name, uids)
 
 
 def give_back(database: Database, claim_: Claim, reason: str, retry_in_s: float) -> None:
@@ -286,9 +286,3 @@ def _leave_running(
     if left.rowcount == 0:
         raise StaleFence(f"job {claim_.job_id} is no longer ours")
     chain.append(connection, now, actor, f"job.{state}", f"job:{claim_.job_id}", reason=reason, fence=claim_.fence)
-
-
-def _enter_delivery(connection: Connection, now: datetime, job_id: int, destination: str, uids: list[str]) -> None:
-    values = {"job_id": job_id, "destination": destination, "state": "pending", "due_at": now, "updated_at": now}
-    delivery_id = connection.execute(insert(delivery).values(**values).returning(delivery.c.id)).scalar_one()
-    connection.execute(insert(delivery_instance), [{"delivery_id": delivery_id, "sop_uid": uid} for uid in uids])

@@ -15,7 +15,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -122,10 +122,15 @@ class Spool:
         self._write(json.dumps(note, indent=2).encode(), path.with_suffix(".json"), now)
         return path
 
-    def scan(self) -> Iterator[ReceivedInstance]:
+    def scan(self, known: Container[str] = ()) -> Iterator[ReceivedInstance]:
         """Everything that `store` ever acknowledged and nobody has purged, rebuilt from the disk alone.
 
         A file that the disk has damaged goes to quarantine instead. The digest is the one in the file's name.
+
+        Parameters
+        ----------
+        known : container of str
+            Paths to leave out, unread.
 
         Raises
         ------
@@ -133,6 +138,8 @@ class Spool:
             The disk cannot be read.
         """
         for path in sorted(self._series.glob("*/*.dcm")):
+            if str(path) in known:
+                continue
             if not _NAME.fullmatch(path.stem):
                 log.warning("a file that is not ours lies in the spool, left alone, in %s", path.parent)
                 continue

@@ -2,12 +2,14 @@
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from dicom_node.derive.writer import load_series
 from dicom_node.errors import InputError
 from dicom_node.ledger import deliveries, jobs, queries, receipts
 from dicom_node.ledger.queries import JobView, SeriesView
@@ -81,7 +83,7 @@ def retry(
     config: Config = DEFAULT_CONFIG,
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "an admin asked for it",
 ) -> None:
-    """Try a series again: failed jobs are queued, parked deliveries sent, held and skipped stacks judged anew."""
+    """Try a series again: failed jobs are queued, parked results sent, held stacks judged anew."""
     node = node_from(config)
     view = _find(node, series)
     found = queries.jobs_of(node.database, view.id)
@@ -95,12 +97,21 @@ def retry(
 def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
     if jobs.retry(node.database, job.id, reason):
         return [f"job {job.id} is queued again"]
-    parked = [item for item in queries.deliveries_of(node.database, job.id) if item.state == "parked"]
-    return [
+    if job.state not in (JobState.RESTORED, JobState.SENT, JobState.PARKED):
+        return []
+    known = queries.deliveries_of(node.database, job.id)
+    acted = [
         f"job {job.id} is sent to {item.destination} again"
-        for item in parked
+        if item.state == "parked"
+        else f"{item.destination} is asked"
+        for item in known
         if deliveries.retry(node.database, item.id)
     ]
+    new = sorted(set(node.destinations) - {item.destination for item in known})
+    if new:
+        uids = [item.sop_instance_uid for item in load_series(Path(job.result or "")).instances]
+        deliveries.add(node.database, job.id, new, uids)
+    return acted + [f"job {job.id} is sent to {name}" for name in new]
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:

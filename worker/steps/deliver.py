@@ -7,7 +7,7 @@ import structlog
 
 from dicom_node.derive.writer import load_series
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
-from dicom_node.ledger import deliveries
+from dicom_node.ledger import commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState
 from dicom_node.records import CommitmentReport, DerivedSeries, Destination, InstanceOutcome
@@ -88,7 +88,7 @@ def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destina
 def apply_report(node: Node, report: CommitmentReport) -> bool:
     """Enter a storage commitment report, from whichever association it came."""
     settings = node.settings.send
-    known = deliveries.commitment(node.database, report, settings.attempts, settings.retry_first_s)
+    known = commitments.apply(node.database, report, settings.attempts, settings.retry_first_s)
     log.info("storage commitment reported", known=known, stored=len(report.stored), failed=len(report.failed))
     return known
 

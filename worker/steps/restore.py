@@ -106,6 +106,7 @@ def _store(
         part.mkdir(parents=True, mode=0o700)
         written = write_series(thick, thin, claim.job_key, node.settings.derive, part, datetime.now(UTC), progress)
         final = part.with_suffix("")
+        shutil.rmtree(final, ignore_errors=True)  # left by a ledger that is no more: this fence is ours alone
         part.rename(final)
         _sync_folder(final.parent)
     except OSError as error:

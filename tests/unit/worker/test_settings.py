@@ -14,8 +14,19 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_shipped_settings_are_the_defaults(repository: Path) -> None:
-    assert load(repository / "settings.toml") == Settings()
+def test_the_shipped_settings_are_the_defaults(repository: Path, tmp_path: Path) -> None:
+    shipped = load(write(tmp_path, (repository / "settings.toml").read_text()))
+    assert shipped == load(write(tmp_path, ""))
+    assert shipped.receive.model_copy(update={"spool": Settings().receive.spool}) == Settings().receive
+
+
+def test_relative_paths_start_at_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, '[receive]\nspool = "/elsewhere"')
+    monkeypatch.chdir("/")
+    settings = load(path)
+    assert settings.worker.results == tmp_path / "var" / "results"
+    assert settings.ledger.url == f"sqlite:///{tmp_path}/var/ledger.sqlite"
+    assert settings.receive.spool == Path("/elsewhere")
 
 
 @pytest.mark.parametrize(

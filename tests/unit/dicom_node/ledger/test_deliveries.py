@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import deliveries, jobs, queries, receipts
+from dicom_node.ledger import commitments, deliveries, jobs, queries, receipts
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState, JobState
@@ -79,7 +79,7 @@ def test_what_the_pacs_lost_is_sent_again(database: Database) -> None:
 def test_a_good_commitment_report_verifies(database: Database) -> None:
     job_id = restored(database)
     send(database, "2.25.77")
-    assert deliveries.commitment(database, CommitmentReport("2.25.77", tuple(UIDS), ()), 10, 0)
+    assert commitments.apply(database, CommitmentReport("2.25.77", tuple(UIDS), ()), 10, 0)
     assert states(database, job_id) == (JobState.VERIFIED, DeliveryState.VERIFIED)
     assert queries.deliveries_of(database, job_id)[0].verified_by == "storage commitment"
 
@@ -97,7 +97,7 @@ def test_a_commitment_report_that_lacks_an_instance_sends_it_again(
 ) -> None:
     job_id = restored(database)
     send(database, "2.25.77")
-    assert deliveries.commitment(database, report, 10, 0)
+    assert commitments.apply(database, report, 10, 0)
     assert states(database, job_id)[1] == DeliveryState.PENDING
     assert take(database).unsent == {UIDS[2]}
 
@@ -105,14 +105,14 @@ def test_a_commitment_report_that_lacks_an_instance_sends_it_again(
 def test_a_pacs_that_keeps_losing_images_is_parked_not_asked_for_ever(database: Database) -> None:
     job_id = restored(database)
     send(database, "2.25.77")
-    deliveries.commitment(database, CommitmentReport("2.25.77", (), ()), attempts=1, retry_in_s=0)
+    commitments.apply(database, CommitmentReport("2.25.77", (), ()), attempts=1, retry_in_s=0)
     assert states(database, job_id) == (JobState.PARKED, DeliveryState.PARKED)
 
 
 def test_a_report_for_an_unknown_transaction_changes_nothing(database: Database) -> None:
     job_id = restored(database)
     send(database, "2.25.77")
-    assert not deliveries.commitment(database, CommitmentReport("2.25.78", tuple(UIDS), ()), 10, 0)
+    assert not commitments.apply(database, CommitmentReport("2.25.78", tuple(UIDS), ()), 10, 0)
     assert states(database, job_id)[1] == DeliveryState.SENT
 
 
@@ -120,7 +120,7 @@ def test_a_report_that_comes_while_we_ask_in_another_way_wins(database: Database
     restored(database)
     send(database, "2.25.77")
     claim = take(database)
-    deliveries.commitment(database, CommitmentReport("2.25.77", tuple(UIDS), ()), 10, 0)
+    commitments.apply(database, CommitmentReport("2.25.77", tuple(UIDS), ()), 10, 0)
     with pytest.raises(StaleFence):
         deliveries.missing(database, claim, UIDS, 0)
 
@@ -151,3 +151,19 @@ def test_a_superseded_job_is_not_sent(database: Database) -> None:
     receipts.record(database, [received(99)], quiet_s=0)
     jobs.complete(database, 1, 5, 2, [new_job(database, 1, key="n")])
     assert deliveries.claim(database, 1, "host/boot/1/1", 60) is None
+
+
+def test_a_destination_that_was_configured_later_can_be_added(database: Database) -> None:
+    job_id = restored(database, ())
+    deliveries.add(database, job_id, ["main"], UIDS)
+    assert take(database).unsent == frozenset(UIDS)
+
+
+def test_an_unverified_delivery_can_be_asked_about_again(database: Database) -> None:
+    job_id = restored(database)
+    send(database)
+    deliveries.unconfirmed(database, take(database), "sent, unverified: no answer", retry_in_s=None)
+    assert deliveries.claim(database, 1, "host/boot/1/1", 60) is None
+    assert deliveries.retry(database, 1)
+    assert take(database).state is DeliveryState.VERIFYING
+    assert states(database, job_id)[0] == JobState.SENT
