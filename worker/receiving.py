@@ -66,10 +66,11 @@ class Receiver:
                 log.error("receipts not entered, the scan will", count=len(batch), reason=str(error))
 
     def _take(self) -> list[News]:
-        """Wait for one item, then take what is there, up to a batch."""
+        """Wait for one item, give others a moment to come, then take what is there, up to a batch."""
         items: list[News] = []
         try:
             items.append(self._queue.get(timeout=WAIT_S))
+            self._stop.wait(WAIT_S)
             while len(items) < BATCH:
                 items.append(self._queue.get_nowait())
         except queue.Empty:

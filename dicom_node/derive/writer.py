@@ -5,7 +5,6 @@ The caller passes a folder that no one reads yet and renames it when this return
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -16,6 +15,7 @@ from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from dicom_node import durable
 from dicom_node.derive.conformance import check_instance
 from dicom_node.derive.consistency import SeriesConsistency
 from dicom_node.derive.dataset import DerivedCTImage
@@ -82,8 +82,8 @@ def write_series(
                 source_series_uid=plan.source_series_uid,
                 check=thin.check,
             )
-            _write_durably(folder / MANIFEST, _manifest(series, thin))
-            _sync_folder(folder)
+            durable.write_synced(folder / MANIFEST, _manifest(series, thin))
+            durable.sync_folder(folder)
         except OSError as error:
             raise StorageError(f"The derived series cannot be written to {folder}: {error.strerror}") from error
     return series
@@ -141,7 +141,9 @@ def _write_slices(
         content = BytesIO()
         image.save_as(content, enforce_file_format=True)
         path = folder / f"{place.instance_number:04d}.dcm"
-        digest = _write_durably(path, content.getvalue())
+        data = content.getvalue()
+        durable.write_synced(path, data)
+        digest = hashlib.sha256(data).hexdigest()
         instances.append(DerivedInstance(str(image.SOPInstanceUID), path, digest))
         if progress is not None:
             progress(len(instances), len(places))
@@ -168,24 +170,6 @@ def _manifest(series: DerivedSeries, thin: ThinVolume) -> bytes:
         ],
     }
     return json.dumps(content, indent=1).encode()
-
-
-def _write_durably(path: Path, content: bytes) -> str:
-    """Write, fsync, and return the sha256 of what was written."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return hashlib.sha256(content).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names durable as well."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _verify(instance: DerivedInstance) -> None:

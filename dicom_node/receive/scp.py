@@ -10,17 +10,7 @@ from datetime import datetime
 from socketserver import BaseServer
 from typing import cast
 
-from pydicom.uid import (
-    CTImageStorage,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import CTImageStorage
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined] # made at import
@@ -30,21 +20,10 @@ from dicom_node.errors import SettingsError
 from dicom_node.receive.handlers import Callbacks, Handlers
 from dicom_node.receive.spool import Spool
 from dicom_node.settings import ReceiveSettings
+from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-# The acceptor's order decides which of a sender's offers is taken: the cheapest to read first. Lossy syntaxes are not
-# offered because their pixels are not what was measured; deflated is not, because 0.6 MB of it may inflate to 1 GB.
-TRANSFER_SYNTAXES = [
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    RLELossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-]
-
+UNCOMPRESSED = list(TRANSFER_SYNTAXES[:2])
 # Whoever connects must ask for an association within this time, or gives its place to others: port probes never do.
 INTRODUCTION_S = 10.0
 
@@ -143,11 +122,11 @@ def _entity(settings: ReceiveSettings) -> AE:
     entity.maximum_pdu_size = settings.maximum_pdu_bytes
     entity.network_timeout = entity.dimse_timeout = settings.network_timeout_s
     entity.acse_timeout = min(settings.network_timeout_s, INTRODUCTION_S)
-    entity.add_supported_context(Verification, TRANSFER_SYNTAXES[:2])
-    entity.add_supported_context(CTImageStorage, TRANSFER_SYNTAXES)
+    entity.add_supported_context(Verification, UNCOMPRESSED)
+    entity.add_supported_context(CTImageStorage, list(TRANSFER_SYNTAXES))
     # Both roles: a PACS that reports on an association of its own proposes to be SCP and may insist on the reply
     # (dcm4che), or says nothing of roles (PS3.4 J.3.3.1, PS3.7 D.3.3.4).
-    entity.add_supported_context(StorageCommitmentPushModel, TRANSFER_SYNTAXES[:2], scu_role=True, scp_role=True)
+    entity.add_supported_context(StorageCommitmentPushModel, UNCOMPRESSED, scu_role=True, scp_role=True)
     return entity
 
 

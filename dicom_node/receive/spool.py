@@ -21,8 +21,8 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
+from dicom_node import durable
 from dicom_node.errors import SettingsError, StorageError, UnreadableInstance
-from dicom_node.receive import durable
 from dicom_node.receive.part10 import Identity, encode_file, read_file
 from dicom_node.records import ReceivedInstance
 

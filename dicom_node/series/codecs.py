@@ -1,4 +1,4 @@
-"""Which transfer syntaxes are read, by which decoder, and how large a compressed frame says it is.
+"""Which decoder reads which transfer syntax, and how large a compressed frame says it is.
 
 JPEG Lossless is decoded by imagecodecs' ``jpegsof3``: exact for all seven predictors, signed and unsigned, 12 to 16
 bits (tested against DCMTK), and it refuses a cut stream, where libjpeg-turbo and liblj92 return a grey rest.
@@ -7,22 +7,10 @@ bits (tested against DCMTK), and it refuses a cut stream, where libjpeg-turbo an
 import imagecodecs
 import numpy as np
 from pydicom.pixels.decoders.base import DecodeRunner, JPEGLosslessDecoder, JPEGLosslessSV1Decoder
-from pydicom.uid import (
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-# Transfer syntax UID -> pydicom decoding plugin; empty where the pixels are not compressed.
-TRANSFER_SYNTAXES: dict[str, str] = {
-    ExplicitVRLittleEndian: "",
-    ImplicitVRLittleEndian: "",
-    ExplicitVRBigEndian: "",
+# Which of pydicom's decoding plugins reads a compressed transfer syntax.
+PLUGINS: dict[str, str] = {
     RLELossless: "pydicom",
     JPEGLossless: "imagecodecs",
     JPEGLosslessSV1: "imagecodecs",

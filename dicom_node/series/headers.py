@@ -14,8 +14,8 @@ from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from dicom_node.errors import UnreadableInstance
 from dicom_node.records import SliceHeader
-from dicom_node.series.codecs import TRANSFER_SYNTAXES
 from dicom_node.series.elements import Elements
+from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID
 
 IDENTITY = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID")

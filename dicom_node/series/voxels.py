@@ -13,7 +13,7 @@ from pydicom.uid import RLELossless
 
 from dicom_node.errors import UnreadableInstance
 from dicom_node.records import SliceHeader, ThickSeries
-from dicom_node.series.codecs import TRANSFER_SYNTAXES, frame_size
+from dicom_node.series.codecs import PLUGINS, frame_size
 from dicom_node.series.elements import Elements
 from dicom_node.series.geometry import place
 from dicom_node.series.headers import patient_key
@@ -115,7 +115,7 @@ def _check_identity(dataset: Dataset, header: SliceHeader) -> None:
 
 def _stored_values(dataset: Dataset, header: SliceHeader) -> npt.NDArray[Any]:
     """Decode to int32, shape (rows, columns), with unused high bits cleared and the sign extended."""
-    plugin = TRANSFER_SYNTAXES[header.transfer_syntax_uid]
+    plugin = PLUGINS.get(header.transfer_syntax_uid, "")
     if "PixelData" not in dataset or not dataset.PixelData:
         raise UnreadableInstance("there is no pixel data")
     if not plugin:

@@ -9,7 +9,7 @@ from rich.console import Console
 from worker.settings import Settings, load
 from worker.wiring import Node, open_node, prepare
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 Config = Annotated[
     Path,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +32,9 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A NIfTI volume (.nii, .nii.gz) or a folder of DICOM.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The NIfTI file or the DICOM folder to write.")],
     network: Annotated[str, typer.Option(help="best, tvsrn_v2, cubic, linear.")] = "best",
-    target_spacing: Annotated[float, typer.Option(metavar="MM", help="Wanted distance of thin slices.")] = 1.0,
+    target_spacing: Annotated[
+        float, typer.Option(metavar="MM", min=0.05, help="Wanted distance of thin slices.")
+    ] = 1.0,
     weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the program.")] = None,
     untrained: Annotated[bool, typer.Option(help="Let a network run without weights.")] = False,
     config: Annotated[
@@ -57,6 +59,8 @@ def restore(
 def _restore_nifti(source: Path, target: Path, engine: EngineSettings) -> None:
     if not target.name.endswith(NIFTI_ENDINGS):
         raise InputError(f"{target} must end in .nii or .nii.gz, as the input does")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent} is no folder: make it first, or name another OUT")
     volume = nifti.load(source)
     with _bars("restoring") as (report,):
         thin = restore_volume(volume, engine, report)
@@ -91,9 +95,7 @@ def _stacks(headers: list[SliceHeader], settings: Settings) -> list[ThickSeries]
 
 
 def _restore_stack(thick: ThickSeries, target: Path, settings: Settings) -> None:
-    if target.exists() and any(target.iterdir()):
-        raise InputError(f"{target} is not empty; name a new folder")
-    target.mkdir(parents=True, exist_ok=True)
+    _make_empty(target)
     with _bars("reading", "restoring", "writing") as (reading, restoring, writing):
         volume = load_volume(thick, settings.series, reading)
         thin = restore_volume(volume, settings.engine, restoring)
@@ -101,8 +103,17 @@ def _restore_stack(thick: ThickSeries, target: Path, settings: Settings) -> None
         key = job_key(
             thick.slices[0].series_instance_uid, sources, thin.model.digest, f"files {thin.volume.spacing_mm[0]}"
         )
-        write_series(thick, thin, key, settings.derive, target, datetime.now(UTC), writing)
+        write_series(thick, thin, key, settings.derive, target, datetime.now().astimezone(), writing)
     console.print(f"{len(thick.slices)} thick → {_summary(thin)}: {escape(str(target))}")
+
+
+def _make_empty(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file of that name, or no right to write there
+        raise InputError(f"the folder {target} cannot be made ({error.strerror}); name another") from error
+    if any(target.iterdir()):
+        raise InputError(f"{target} is not empty; name a new folder")
 
 
 def _summary(thin: ThinVolume) -> str:

@@ -115,7 +115,7 @@ def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
-    console.print(f"[bold]job {job.id}[/] {escape(job.label)}  {_coloured(_with_progress(job))}  {escape(job.reason)}")
+    console.print(f"[bold]job {job.id}[/] {_coloured(_with_progress(job))}  {escape(job.label)} {escape(job.reason)}")
     if job.thin_slices:
         console.print(
             f"  {job.slices} thick → {job.thin_slices} thin slices, series {job.derived_series_uid}\n  in {job.result}"

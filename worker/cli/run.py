@@ -30,7 +30,8 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     host, port = service.address
     console.print(
         f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}, "
-        f"restores with {service.model_title}"
+        f"restores with {service.model_title}",
+        soft_wrap=True,
     )
     if not settings.send.pacs:
         console.print("No [[send.pacs]] is configured: results stay on this node.", markup=False)

@@ -1,18 +1,18 @@
 """From a queued job to a stored result: load the voxels, restore, derive, and keep the files before anyone is told."""
 
 import contextlib
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from dicom_node import durable
 from dicom_node.derive.writer import write_series
 from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError
 from dicom_node.ledger import jobs
@@ -104,11 +104,12 @@ def _store(
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True, mode=0o700)
-        written = write_series(thick, thin, claim.job_key, node.settings.derive, part, datetime.now(UTC), progress)
+        now = datetime.now().astimezone()  # the hospital's wall clock, as scanners write it
+        written = write_series(thick, thin, claim.job_key, node.settings.derive, part, now, progress)
         final = part.with_suffix("")
         shutil.rmtree(final, ignore_errors=True)  # left by a ledger that is no more: this fence is ours alone
         part.rename(final)
-        _sync_folder(final.parent)
+        durable.sync_folder(final.parent)
     except OSError as error:
         raise StorageError(f"the result could not be written: {error.strerror or error}") from error
     return DerivedSeries(
@@ -123,14 +124,6 @@ def _store(
 
 def _part(node: Node, claim: Claim) -> Path:
     return node.settings.worker.results / claim.job_key[:32] / f"{claim.fence}.part"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _figures(thin: ThinVolume, seconds: float) -> dict[str, Any]:

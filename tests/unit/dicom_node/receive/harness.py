@@ -29,10 +29,11 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.receive.handlers import Callbacks
 from dicom_node.receive.part10 import PREAMBLE
-from dicom_node.receive.scp import TRANSFER_SYNTAXES, Listener
+from dicom_node.receive.scp import Listener
 from dicom_node.receive.spool import Spool
 from dicom_node.records import ReceivedInstance
 from dicom_node.settings import ReceiveSettings
+from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicom_node.uid import derived_uid
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -25,7 +25,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 
 from dicom_node.errors import SettingsError
 from dicom_node.receive.handlers import Callbacks
-from dicom_node.receive.scp import TRANSFER_SYNTAXES
+from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from tests.unit.dicom_node.receive.harness import Recorder, associate, ct_slice, encoded, running, send, store
 
 STORED, OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xA900, 0xC000

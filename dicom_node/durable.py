@@ -22,9 +22,9 @@ def write(content: bytes, path: Path, *, part: Path, modified: datetime) -> None
     """
     try:
         make_folder(path.parent)
-        _write_synced(part, content, modified)
+        write_synced(part, content, modified)
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -40,7 +40,7 @@ def make_folder(folder: Path) -> None:
     if not folder.parent.is_dir():
         make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def modified_at(stat: os.stat_result) -> datetime:
@@ -48,17 +48,20 @@ def modified_at(stat: os.stat_result) -> datetime:
     return _EPOCH + timedelta(microseconds=stat.st_mtime_ns // 1000)
 
 
-def _write_synced(path: Path, content: bytes, modified: datetime) -> None:
-    nanoseconds = (modified - _EPOCH) // _MICROSECOND * 1000
-    path.touch(mode=0o600, exist_ok=False)
+def write_synced(path: Path, content: bytes, modified: datetime | None = None) -> None:
+    """Write a file for the owner alone (0600). Its bytes are on disk on return, its name after `sync_folder`."""
+    path.touch(mode=0o600)
     with path.open("wb") as file:
         file.write(content)
         file.flush()
-        os.utime(file.fileno(), ns=(nanoseconds, nanoseconds))
+        if modified is not None:
+            nanoseconds = (modified - _EPOCH) // _MICROSECOND * 1000
+            os.utime(file.fileno(), ns=(nanoseconds, nanoseconds))
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
