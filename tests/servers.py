@@ -191,7 +191,7 @@ def _orthanc_options(
         "DicomAlwaysAllowStore": False,
         "OverwriteInstances": False,
         "StorageCommitmentReportsSize": 100,
-        "DicomModalities": {"node": node},
+        "DicomModalities": {"node": node} if node["Port"] else {},  # Orthanc refuses to start with port 0
     }
 
 

@@ -176,7 +176,7 @@ def enter(connection: Connection, now: datetime, job_id: int, destination: str, 
     connection.execute(insert(delivery_instance), [{"delivery_id": delivery_id, "sop_uid": uid} for uid in uids])
 
 
-def retry(database: Database, delivery_id: int) -> bool:
+def retry(database: Database, delivery_id: int, reason: str) -> bool:
     """At a person's wish, send a parked delivery again, or ask again about a sent one. False for any other."""
     again = case((delivery.c.state == DeliveryState.PARKED, DeliveryState.PENDING), else_=DeliveryState.SENT)
     start_anew = {"reason": "", "attempt": 0, "deaths": 0, "rung_at": None}
@@ -190,7 +190,7 @@ def retry(database: Database, delivery_id: int) -> bool:
         ).scalar()
         if job_id is None:
             return False
-        chain.append(connection, now, database.actor, "delivery.retry", f"delivery:{delivery_id}")
+        chain.append(connection, now, database.actor, "delivery.retry", f"delivery:{delivery_id}", reason=reason)
         settle(connection, database.actor, now, job_id)
         return True
 

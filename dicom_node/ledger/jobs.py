@@ -200,7 +200,7 @@ def retry(database: Database, job_id: int, reason: str) -> bool:
         changed = connection.execute(
             update(job)
             .where(job.c.id == job_id, job.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
-            .values(state=JobState.QUEUED, reason=reason, deaths=0, due_at=now, rung_at=None, updated_at=now)
+            .values(state=JobState.QUEUED, reason=reason, attempt=0, deaths=0, due_at=now, rung_at=None, updated_at=now)
         )
         if changed.rowcount:
             chain.append(connection, now, database.actor, "job.retry", f"job:{job_id}", reason=reason)

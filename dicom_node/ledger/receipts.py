@@ -146,12 +146,13 @@ def _distinct(received: list[ReceivedInstance]) -> list[ReceivedInstance]:
 
 
 def _is_known(connection: Connection, series_id: int, item: ReceivedInstance) -> bool:
+    """Whether the ledger has this instance; where it does, it learns where the file is now: a spool may move."""
     same = (
         (instance.c.series_id == series_id)
         & (instance.c.sop_uid == item.sop_instance_uid)
         & (instance.c.sha256 == item.sha256)
     )
-    return connection.execute(select(instance.c.id).where(same)).first() is not None
+    return connection.execute(update(instance).where(same).values(path=str(item.path))).rowcount > 0
 
 
 def _instance_values(item: ReceivedInstance) -> dict[str, object]:

@@ -16,7 +16,6 @@ from dicom_node.errors import UnreadableInstance
 from dicom_node.records import SliceHeader
 from dicom_node.series.elements import Elements
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
-from dicom_node.uid import IMPLEMENTATION_CLASS_UID
 
 IDENTITY = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID")
 # Only these are parsed: a hostile private block or a deep sequence elsewhere in the data set costs nothing.
@@ -240,7 +239,5 @@ def _check_pixel_description(elements: Elements) -> None:
 
 
 def _is_ours(elements: Elements) -> bool:
-    if elements.text("InstanceCreatorUID") == IMPLEMENTATION_CLASS_UID:
-        return True
     equipment = [elements, *map(Elements, elements.values("ContributingEquipmentSequence"))]
     return any(OUR_MODEL in item.text("ManufacturerModelName").lower() for item in equipment)

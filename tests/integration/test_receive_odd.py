@@ -3,20 +3,15 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
-from pydicom.uid import UID, CTImageStorage
-from pynetdicom import AE, build_context
 
-from dicom_node.receive.scp import TRANSFER_SYNTAXES
 from dicom_node.receive.spool import Spool
+from tests.raw_sender import MADE_UP_UID, accepted, odd_files, raw_sender, read_raw
 from tests.unit.dicom_node.receive.harness import associate, body, ct_slice, running, send, store
 
 STORED, MISMATCH, CANNOT_UNDERSTAND = 0x0000, 0xA900, 0xC000
-MADE_UP_UID = "1.2.3.4"
 
 pytestmark = [
     pytest.mark.dicom,
@@ -24,34 +19,6 @@ pytestmark = [
     # Broken values make pydicom warn, in the test's own reading too.
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-
-
-@dataclass(frozen=True)
-class Odd:
-    """A file as its own meta describes it, as far as that can be read."""
-
-    content: bytes
-    sop_class: str
-    sop_instance: str
-    syntax: str
-
-
-def odd(path: Path) -> Odd:
-    try:
-        header = dcmread(path, force=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
-        syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
-        instance = str(header.get("SOPInstanceUID", ""))
-        sop_class = str(header.get("SOPClassUID", ""))
-    except Exception:  # noqa: BLE001 that is what makes it odd
-        syntax = instance = sop_class = ""
-    usable = 0 < len(instance) <= 64 and instance.isascii()
-    return Odd(body(path.read_bytes()), sop_class, instance if usable else MADE_UP_UID, syntax)
-
-
-def odd_files(shared_data: Path) -> list[Path]:
-    files = sorted(each for each in (shared_data / "odd").rglob("*") if each.is_file() and each.suffix != ".py")
-    assert len(files) > 500
-    return files
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +30,12 @@ def answers(
     statuses: dict[str, int | None] = {}
     bodies: dict[str, bytes] = {}
     with running(root) as listener:
-        association = associate(listener.address)
-        for path in odd_files(shared_data):
-            each = odd(path)
-            if not each.content:  # a C-STORE without a data set is no C-STORE (PS3.7 9.1.1)
-                continue
-            if not association.is_established:
-                association = associate(listener.address)
-            syntax = each.syntax if each.syntax in TRANSFER_SYNTAXES else TRANSFER_SYNTAXES[0]
-            name = path.relative_to(shared_data / "odd").as_posix()
-            statuses[name] = store(association, each.content, each.sop_instance, syntax=syntax)
-            bodies[name] = each.content
-        association.release()
+        with raw_sender(listener.address) as sender:
+            for path in odd_files(shared_data):
+                each = read_raw(path)
+                if each.content:  # a C-STORE without a data set is no C-STORE (PS3.7 9.1.1)
+                    name = path.relative_to(shared_data / "odd").as_posix()
+                    statuses[name], bodies[name] = sender.send(each), each.content
         assert send(listener.address, ct_slice()) == [STORED]
         yield statuses, bodies, root
 
@@ -140,17 +101,11 @@ def test_a_file_with_one_fault_gets_the_answer_that_fits_it(answers: Answers, na
 
 
 def test_what_is_no_ct_or_not_lossless_is_refused_at_the_association(tmp_path: Path, shared_data: Path) -> None:
-    pairs = {(each.sop_class, each.syntax) for each in map(odd, odd_files(shared_data))}
-    unwanted = sorted(
-        pair
-        for pair in pairs
-        if all(UID(uid).is_valid for uid in pair) and (pair[0] != CTImageStorage or pair[1] not in TRANSFER_SYNTAXES)
-    )
+    files = map(read_raw, odd_files(shared_data))
+    unwanted = [(each.sop_class, each.syntax) for each in files if each.has_context and not each.is_wanted]
     assert unwanted
     with running(tmp_path) as listener:
-        contexts = [build_context(*pair) for pair in unwanted]
-        association = AE("SCANNER").associate(*listener.address, ae_title="THINSLICE", contexts=contexts[:128])
-        assert association.accepted_contexts == []
+        assert accepted(listener.address, unwanted) == []
 
 
 def test_a_data_set_that_never_comes_does_not_hold_the_others_up(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
         if item.state == "parked"
         else f"{item.destination} is asked"
         for item in known
-        if deliveries.retry(node.database, item.id)
+        if deliveries.retry(node.database, item.id, reason)
     ]
     new = sorted(set(node.destinations) - {item.destination for item in known})
     if new:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import structlog
+from pydicom.uid import generate_uid
 
 from dicom_node.derive.writer import load_series
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
@@ -14,7 +15,6 @@ from dicom_node.records import CommitmentReport, DerivedSeries, Destination, Ins
 from dicom_node.send import scu
 from dicom_node.send.commitment import request
 from dicom_node.send.query import stored_instances
-from dicom_node.uid import derived_uid
 from worker.owner import this_owner
 from worker.retry import Fate, after_send_error, backoff
 from worker.steps.restore import heartbeat
@@ -74,7 +74,7 @@ def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destina
         deliveries.sent(node.database, claim, transaction_uid=None, ask_in_s=0)
         return
     settings = node.settings.send
-    transaction_uid = derived_uid("commitment", str(claim.delivery_id), str(claim.fence))
+    transaction_uid = generate_uid(prefix=None)  # random: no two requests of any node may share it (PS3.4 J.3.2.1)
     deliveries.sent(node.database, claim, transaction_uid, settings.commitment_wait_s)
     try:
         request(

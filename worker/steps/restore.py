@@ -14,12 +14,12 @@ import structlog
 
 from dicom_node import durable
 from dicom_node.derive.writer import write_series
-from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError
+from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError, UnreadableInstance
 from dicom_node.ledger import jobs
 from dicom_node.ledger.jobs import Claim
 from dicom_node.ledger.states import JobState
-from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, ThickSeries
-from dicom_node.series.headers import read_header
+from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, SliceHeader, ThickSeries
+from dicom_node.series.headers import data_set_digest, read_header
 from dicom_node.series.judge import judge
 from dicom_node.series.voxels import load_volume
 from sr_engine.inference.restore import restore
@@ -86,8 +86,7 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
 
 def _thick_series(node: Node, claim: Claim) -> ThickSeries:
     """The stack of this job, judged again from its own files."""
-    headers = [read_header(Path(path), sha256) for path, sha256 in claim.source_paths]
-    match judge(headers, node.settings.series):
+    match judge([_read(Path(path), sha256) for path, sha256 in claim.source_paths], node.settings.series):
         case (ThickSeries() as thick,):
             return thick
         case (SeriesHeld(reason=reason) | SeriesSkipped(reason=reason), *_):
@@ -96,18 +95,28 @@ def _thick_series(node: Node, claim: Claim) -> ThickSeries:
             raise GeometryError(f"the images of this job form {len(verdicts)} stacks, not one")
 
 
+def _read(path: Path, sha256: str) -> SliceHeader:
+    """Header of a received file, whose bytes must still be those that were acknowledged."""
+    try:
+        intact = data_set_digest(path) == sha256
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} is gone from the spool; have the series sent again") from error
+    if not intact:
+        raise UnreadableInstance(f"{path.name} was damaged on disk since it was received; have the series sent again")
+    return read_header(path, sha256)
+
+
 def _store(
     node: Node, claim: Claim, thick: ThickSeries, thin: ThinVolume, progress: Callable[[int, int], None]
 ) -> DerivedSeries:
     """Write under ``<fence>.part``, then rename: a result folder without that ending is whole."""
     part = _part(node, claim)
-    shutil.rmtree(part, ignore_errors=True)
+    _remove_older(part.parent, claim.fence)
     try:
         part.mkdir(parents=True, mode=0o700)
         now = datetime.now().astimezone()  # the hospital's wall clock, as scanners write it
         written = write_series(thick, thin, claim.job_key, node.settings.derive, part, now, progress)
         final = part.with_suffix("")
-        shutil.rmtree(final, ignore_errors=True)  # left by a ledger that is no more: this fence is ours alone
         part.rename(final)
         durable.sync_folder(final.parent)
     except OSError as error:
@@ -120,6 +129,13 @@ def _store(
         source_series_uid=written.source_series_uid,
         check=written.check,
     )
+
+
+def _remove_older(folder: Path, fence: int) -> None:
+    """Remove what earlier claims left, and this one before; never a later one's, should this worker have been asleep."""
+    for result in folder.glob("*"):
+        if int(result.name.partition(".")[0]) <= fence:
+            shutil.rmtree(result, ignore_errors=True)
 
 
 def _part(node: Node, claim: Claim) -> Path:

@@ -131,7 +131,7 @@ def test_a_parked_delivery_shows_and_can_be_retried(database: Database) -> None:
     view = queries.job_by_id(database, job_id)
     assert view is not None
     assert (view.state, view.reason) == (JobState.PARKED, "AE title not recognised")
-    assert deliveries.retry(database, 1)
+    assert deliveries.retry(database, 1, "mended")
     assert states(database, job_id)[1] == DeliveryState.PENDING
 
 
@@ -164,6 +164,6 @@ def test_an_unverified_delivery_can_be_asked_about_again(database: Database) -> 
     send(database)
     deliveries.unconfirmed(database, take(database), "sent, unverified: no answer", retry_in_s=None)
     assert deliveries.claim(database, 1, "host/boot/1/1", 60) is None
-    assert deliveries.retry(database, 1)
+    assert deliveries.retry(database, 1, "mended")
     assert take(database).state is DeliveryState.VERIFYING
     assert states(database, job_id)[0] == JobState.SENT

@@ -1,5 +1,8 @@
 """What arrives is entered once, wakes its series, and opens a revision when it is late."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from dicom_node.ledger import jobs, queries, receipts
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.states import SeriesState
@@ -55,3 +58,10 @@ def test_a_series_that_grew_while_it_was_judged_is_not_completed(database: Datab
 def test_known_paths_are_those_recorded(database: Database) -> None:
     receipts.record(database, [received(1)], quiet_s=0)
     assert receipts.known_paths(database) == {str(received(1).path)}
+
+
+def test_a_spool_that_moved_is_found_again_and_makes_nothing_new(database: Database) -> None:
+    receipts.record(database, [received(1)], quiet_s=0)
+    moved = replace(received(1), path=Path("/elsewhere/1-a"))
+    assert receipts.record(database, [moved], quiet_s=0) == 0
+    assert receipts.known_paths(database) == {"/elsewhere/1-a"}
