@@ -26,7 +26,7 @@ demo: setup ## a thick series goes in, a derived thin series stands in the PACS
 	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)")
 
 test: setup system ## all tests that a change must pass (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: setup system ## kill, cut and starve every part
 	$(BIN)/python -m pytest tests/faults

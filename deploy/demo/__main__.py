@@ -31,6 +31,7 @@ from tests.nodes import AE_TITLE, Node, running
 from tests.phantom import Phantom, chest, write_dicom
 
 ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "tests" / "bench" / "results"
 console = Console(highlight=False)
 
 
@@ -48,7 +49,7 @@ def main() -> int:
         _send(images, port)
         uid = dcmread(images[0], specific_tags=["SeriesInstanceUID"]).SeriesInstanceUID
         jobs = watch(node.ledger(), uid, console)
-        return _report(jobs, node, source, phantom, time.monotonic() - started)
+        return _report(jobs, node, source, phantom, time.monotonic() - started, wanted.results)
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pacs", choices=("qrscp", "orthanc"), default="qrscp", help="the PACS to send to")
     parser.add_argument("--input", type=Path, help="folder of DICOM; default: a synthetic chest phantom")
     parser.add_argument("--folder", type=Path, default=ROOT / "var" / "demo", help="where everything is kept")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures are written as JSON")
     return parser.parse_args()
 
 
@@ -83,14 +85,16 @@ def _send(images: list[Path], port: int) -> None:
         console.print(f"  [yellow]refused[/] {escape(sentence)}")
 
 
-def _report(jobs: list[JobView], node: Node, source: Path, phantom: Phantom | None, seconds: float) -> int:
+def _report(
+    jobs: list[JobView], node: Node, source: Path, phantom: Phantom | None, seconds: float, results: Path
+) -> int:
     for job in jobs:
         console.print(f"[bold]{job.state}[/] {escape(job.label)} {escape(job.reason)}")
     verified = [job for job in jobs if job.state == "verified"]
     for job in verified:
         name = _tell_where(job, node)
         result = _figures(job, node.folder, source, phantom) | {"pacs": name, "seconds": round(seconds, 1)}
-        _write_result(result, name if phantom else f"{name}-{source.name}")
+        _write_result(result, results / f"demo-{name if phantom else f'{name}-{source.name}'}.json")
     return 0 if verified else 1
 
 
@@ -142,8 +146,7 @@ def _print_errors(errors: dict[str, dict[str, float]], title: str) -> None:
     console.print(table)
 
 
-def _write_result(result: dict[str, Any], name: str) -> None:
-    path = ROOT / "tests" / "bench" / "results" / f"demo-{name}.json"
+def _write_result(result: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Figures: {path}")

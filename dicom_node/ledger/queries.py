@@ -81,8 +81,8 @@ def counts(database: Database) -> dict[str, int]:
     """Number of series still arriving and of jobs in each state."""
     with database.reading() as connection:
         receiving = connection.execute(select(func.count()).where(series.c.state == "receiving")).scalar_one()
-        by_state = connection.execute(select(job.c.state, func.count()).group_by(job.c.state)).all()
-    return {"receiving": receiving} | dict(row.tuple() for row in by_state)
+        by_state = connection.execute(select(job.c.state, func.count().label("number")).group_by(job.c.state)).all()
+    return {"receiving": receiving} | {row.state: row.number for row in by_state}
 
 
 def jobs(database: Database, state: str | None = None, limit: int = 50) -> list[JobView]:

@@ -132,7 +132,7 @@ def _store(
 
 
 def _remove_older(folder: Path, fence: int) -> None:
-    """Remove what earlier claims left, and this one before; never a later one's, should this worker have been asleep."""
+    """Remove what earlier claims left; never a later one's, should this worker have been asleep."""
     for result in folder.glob("*"):
         if int(result.name.partition(".")[0]) <= fence:
             shutil.rmtree(result, ignore_errors=True)
