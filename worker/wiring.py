@@ -10,7 +10,6 @@ import migrations
 from dicom_node.ledger.database import Database
 from dicom_node.receive.spool import Spool
 from dicom_node.records import Destination
-from sr_engine.inference.model import identify
 from sr_engine.volume import ModelIdentity
 from worker.settings import Settings
 
@@ -36,6 +35,8 @@ class Node:
     @cached_property
     def model(self) -> ModelIdentity:
         """The network that restores. WeightsUnavailable or UnknownNetwork where the settings name none that can."""
+        from sr_engine.inference.model import identify  # torch takes seconds: commands that only look do without
+
         return identify(self.settings.engine)
 
     @cached_property
@@ -46,7 +47,8 @@ class Node:
     @cached_property
     def config_digest(self) -> str:
         """Digest of every setting that changes the result: other settings, other job."""
-        engine = self.settings.engine.model_dump(mode="json", include={"network", "target_spacing_mm"})
+        decisive = {"network", "target_spacing_mm", "data_consistency"}
+        engine = self.settings.engine.model_dump(mode="json", include=decisive)
         content = [engine, self.settings.derive.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

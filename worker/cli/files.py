@@ -18,9 +18,8 @@ from dicom_node.series.headers import by_series, read_folder
 from dicom_node.series.judge import judge
 from dicom_node.series.voxels import load_volume
 from sr_engine import nifti
-from sr_engine.inference.restore import restore as restore_volume
 from sr_engine.settings import EngineSettings
-from sr_engine.volume import ThinVolume
+from sr_engine.volume import ThinVolume, Volume
 from worker.cli.common import DEFAULT_CONFIG, console
 from worker.settings import Settings, load
 
@@ -63,7 +62,7 @@ def _restore_nifti(source: Path, target: Path, engine: EngineSettings) -> None:
         raise InputError(f"{target.parent} is no folder: make it first, or name another OUT")
     volume = nifti.load(source)
     with _bars("restoring") as (report,):
-        thin = restore_volume(volume, engine, report)
+        thin = _restore_volume(volume, engine, report)
     nifti.save(target, thin.volume)
     console.print(f"{len(volume.voxels)} thick → {_summary(thin)}: {escape(str(target))}")
 
@@ -98,7 +97,7 @@ def _restore_stack(thick: ThickSeries, target: Path, settings: Settings) -> None
     _make_empty(target)
     with _bars("reading", "restoring", "writing") as (reading, restoring, writing):
         volume = load_volume(thick, settings.series, reading)
-        thin = restore_volume(volume, settings.engine, restoring)
+        thin = _restore_volume(volume, settings.engine, restoring)
         sources = [(item.sop_instance_uid, item.sha256) for item in thick.slices]
         key = job_key(
             thick.slices[0].series_instance_uid, sources, thin.model.digest, f"files {thin.volume.spacing_mm[0]}"
@@ -114,6 +113,12 @@ def _make_empty(target: Path) -> None:
         raise InputError(f"the folder {target} cannot be made ({error.strerror}); name another") from error
     if any(target.iterdir()):
         raise InputError(f"{target} is not empty; name a new folder")
+
+
+def _restore_volume(volume: Volume, engine: EngineSettings, report: Report) -> ThinVolume:
+    from sr_engine.inference.restore import restore as run  # torch takes seconds: `thinslice status` does without
+
+    return run(volume, engine, report)
 
 
 def _summary(thin: ThinVolume) -> str:

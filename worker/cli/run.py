@@ -10,12 +10,13 @@ import typer
 from worker import log
 from worker.app import DELIVER_QUEUE, RESTORE_QUEUE, configure
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
-from worker.service import Service
 from worker.wiring import open_node, prepare
 
 
 def up(config: Config = DEFAULT_CONFIG) -> None:
     """Run the node until it is stopped (Ctrl-C or SIGTERM): listen for scanners, restore, send to the PACS."""
+    from worker.service import Service  # torch takes seconds, and only the commands that restore need it
+
     settings = settings_from(config)
     log.configure(settings.worker.log_format)
     stopping = threading.Event()
