@@ -103,7 +103,7 @@ class Node:
         tables = {
             "receive": f'ae_title = "{AE_TITLE}"\nhost = "{HOST}"\nport = {self.port}\nspool = "{self.spool}"',
             "series": "quiet_s = 4.0\nquiet_released_s = 1.0",
-            "send": "retry_first_s = 1.0",
+            "send": "retry_first_s = 1.0\ncommitment_wait_s = 5.0",
             "ledger": f'url = "{self._url()}"',
             "worker": f'results = "{self.folder}/results"\ntick_s = 0.2\nheartbeat_s = 0.5',
         }

@@ -29,7 +29,7 @@ SLOW_NETWORK = 'network = "tvsrn_v2"\nallow_untrained = true\nthreads = 1'
 @pytest.fixture(scope="module")
 def thick() -> Volume:
     """One small thick chest for all tests of the module."""
-    return chest(shape=(THIN, 128, 128), pixel_mm=2.7).thick
+    return chest(shape=(THIN, 96, 96), pixel_mm=3.6).thick
 
 
 @pytest.fixture
