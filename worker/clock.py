@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from dicom_node.errors import NodeError
-from dicom_node.ledger import deliveries, jobs, receipts
+from dicom_node.ledger import claims, deliveries, jobs, receipts
 from sr_engine.errors import EngineError
 from worker.errors import WorkerError
 from worker.owner import is_gone
@@ -29,7 +29,8 @@ class Clock:
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Ring what waits since the last start, and begin to tick."""
+        claims.ring_all_again(self._node.database)
         self._thread.start()
 
     def stop(self) -> None:

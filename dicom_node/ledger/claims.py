@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, Table, select, update
 
 from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.tables import delivery, job
 
 RING_AGAIN_S = 60
 
@@ -20,6 +21,13 @@ def ring_due(database: Database, table: Table, states: Sequence[str]) -> list[in
         if ids:
             connection.execute(update(table).where(table.c.id.in_(ids)).values(rung_at=now))
         return ids
+
+
+def ring_all_again(database: Database) -> None:
+    """Forget which bells were rung: those who heard them may have died with the node. A bell too many does no harm."""
+    with database.transaction() as connection:
+        for table in (job, delivery):
+            connection.execute(update(table).where(table.c.rung_at.is_not(None)).values(rung_at=None))
 
 
 def lost_claims(

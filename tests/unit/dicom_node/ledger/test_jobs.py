@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import jobs, queries, receipts
+from dicom_node.ledger import claims, jobs, queries, receipts
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.states import JobState
 from tests.unit.dicom_node.ledger.rows import (
@@ -130,3 +130,10 @@ def test_late_images_supersede_the_earlier_job_and_its_worker(database: Database
     assert state_of(database, job_id) == JobState.SUPERSEDED
     with pytest.raises(StaleFence):
         jobs.restored(database, claim, result(), {}, ["main"])
+
+
+def test_a_node_that_starts_rings_again_what_was_rung_before_it_died(database: Database) -> None:
+    job_id = queue(database)
+    assert jobs.due_jobs(database) == []
+    claims.ring_all_again(database)
+    assert jobs.due_jobs(database) == [job_id]
