@@ -29,13 +29,14 @@ class Node:
     Attributes
     ----------
     extra : dict
-        Lines of settings by table, for example ``{"engine": 'network = "linear"'}``.
+        More lines of settings by table, for example ``{"engine": "threads = 1"}``.
     """
 
     folder: Path
     pacs: Pacs | None
     port: int = field(default_factory=free_port)
     ledger_url: str = ""
+    network: str = "cubic"
     extra: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -103,6 +104,7 @@ class Node:
         tables = {
             "receive": f'ae_title = "{AE_TITLE}"\nhost = "{HOST}"\nport = {self.port}\nspool = "{self.spool}"',
             "series": "quiet_s = 4.0\nquiet_released_s = 1.0",
+            "engine": f'network = "{self.network}"',
             "send": "retry_first_s = 1.0\ncommitment_wait_s = 5.0",
             "ledger": f'url = "{self._url()}"',
             "worker": f'results = "{self.folder}/results"\ntick_s = 0.2\nheartbeat_s = 0.5',

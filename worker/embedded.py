@@ -1,12 +1,11 @@
 """The wiring without a broker: a local bell, a process for each restoration, and two threads that send."""
 
-import ctypes
 import os
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
 import structlog
@@ -19,7 +18,9 @@ from worker.wiring import Node, open_node
 
 log = structlog.get_logger()
 
-PR_SET_PDEATHSIG = 1
+# The fork server imports torch once; each restoration is forked from it, clean and in no time.
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["worker.steps.restore"])
 
 
 class LocalBell:
@@ -75,7 +76,7 @@ class LocalBell:
         executor.submit(run)
 
     def _restore(self, job_id: int) -> None:
-        child = get_context("spawn").Process(target=_restore_in_child, args=(self._settings, os.getpid(), job_id))
+        child = CONTEXT.Process(target=_restore_in_child, args=(self._settings, job_id))
         child.start()
         self._child = child
         if self._stopping.is_set():
@@ -86,11 +87,16 @@ class LocalBell:
             log.error("the restoring process died", job=job_id, exit_code=child.exitcode)
 
 
-def _restore_in_child(settings: Settings, parent: int, job_id: int) -> None:
-    """Restore one job in this process, which dies with its parent: no orphan works on under an old lease."""
+def _restore_in_child(settings: Settings, job_id: int) -> None:
+    """Restore one job in this process, which dies with the node: no orphan works on beside the next one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    threading.Thread(target=_die_with_the_node, name="parent", daemon=True).start()
     configure(settings.worker.log_format)
     restore_job(open_node(settings, "restorer"), job_id)
+
+
+def _die_with_the_node() -> None:
+    node = parent_process()
+    if node is not None:
+        node.join()
+    os._exit(1)

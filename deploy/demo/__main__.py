@@ -44,7 +44,7 @@ def main() -> int:
     phantom, source = _source(wanted.input, folder)
     images = find_images(source)
     port = servers.free_port()
-    with _pacs(wanted.pacs, folder, port) as pacs, running(Node(folder, pacs, port)) as node:
+    with _pacs(wanted.pacs, folder, port) as pacs, running(Node(folder, pacs, port, network=wanted.network)) as node:
         started = time.monotonic()
         _send(images, port)
         uid = dcmread(images[0], specific_tags=["SeriesInstanceUID"]).SeriesInstanceUID
@@ -56,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--pacs", choices=("qrscp", "orthanc"), default="qrscp", help="the PACS to send to")
     parser.add_argument("--input", type=Path, help="folder of DICOM; default: a synthetic chest phantom")
+    parser.add_argument("--network", default="best", help="best, tvsrn_v2, cubic, linear; default: %(default)s")
     parser.add_argument("--folder", type=Path, default=ROOT / "var" / "demo", help="where everything is kept")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures are written as JSON")
     return parser.parse_args()

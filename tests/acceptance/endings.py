@@ -6,8 +6,6 @@ from tests.waiting import until
 
 # The states in which a job stays, where a PACS is there and answers queries.
 ENDED = frozenset({"verified", "held", "skipped", "superseded"})
-# Restoration itself is tested elsewhere: the quickest network will do.
-FAST = {"engine": 'network = "linear"\nthreads = 1'}
 
 
 def wait_until_all_ended(node: Node, limit_s: float = 240.0) -> None:

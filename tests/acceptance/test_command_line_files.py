@@ -107,8 +107,8 @@ BAD = {
     "PACS away": Bad(("echo", "away", "-c", "pacs.toml"), FAILURE, ("PACS away", "cannot be reached")),
     "unknown PACS": Bad(("echo", "awry", "-c", "pacs.toml"), USAGE, ("'awry'", "it names: away")),
     "unknown series": Bad(("show", "1.2.3", "-c", "pacs.toml"), FAILURE, ("no series begin with '1.2.3'",)),
-    "node without weights": Bad(("up", "-c", "weights.toml"), FAILURE, ("tvsrn_v2 needs weights",)),
-    "no weights": Bad(("restore", "a.nii", "b.nii", "--network", "tvsrn_v2"), FAILURE, ("needs weights", "cubic")),
+    "node without weights": Bad(("up", "-c", "weights.toml"), FAILURE, ("nowhere.safetensors",)),
+    "no weights": Bad(("restore", "a.nii", "b.nii", "--weights", "none.safetensors"), FAILURE, ("none.safetensors",)),
     "unknown network": Bad(("restore", "a.nii", "b.nii", "--network", "cubik"), FAILURE, ("did you mean 'cubic'?",)),
     "spacing of zero": Bad(("restore", "a.nii", "b.nii", "--target-spacing", "0"), USAGE, ("--target-spacing",)),
     "empty folder": Bad(("restore", "empty", "out1"), FAILURE, ("empty holds no DICOM image",)),
@@ -151,7 +151,7 @@ def write_bad_input(folder: Path, voxels: npt.NDArray[np.int16]) -> None:
         "key": "[receive]\nprot = 104",
         "table": "[recieve]\nport = 104",
         "broken": "[receive\nport = 104",
-        "weights": f'[receive]\nport = {any_port()}\n[engine]\nnetwork = "tvsrn_v2"',
+        "weights": f'[receive]\nport = {any_port()}\n[engine]\nweights = "nowhere.safetensors"',
         "pacs": f'[[send.pacs]]\nname = "away"\nae_title = "AWAY"\nhost = "{HOST}"\nport = {any_port()}',
     }
     for name, text in settings.items():

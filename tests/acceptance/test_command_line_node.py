@@ -11,7 +11,6 @@ from deploy.demo.sender import send
 from dicom_node.ledger import queries
 from tests import servers
 from tests.acceptance.command_line import thinslice
-from tests.acceptance.endings import FAST
 from tests.nodes import AE_TITLE, HOST, Node
 from tests.phantom import chest, write_dicom
 from tests.waiting import until
@@ -65,7 +64,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
     with ExitStack() as stack:
         with servers.qrscp(folder / "pacs") as pacs:
-            place = Place(Node(folder / "node", pacs, extra=FAST | {"send": "attempts = 1"}), folder)
+            place = Place(Node(folder / "node", pacs, extra={"send": "attempts = 1"}), folder)
             stack.callback(place.node.kill)
             place.node.start()
             place.scan(GOOD)
@@ -84,7 +83,7 @@ def row_of(table: str, word: str) -> str:
 
 
 def test_up_tells_where_it_listens_and_what_restores(place: Place) -> None:
-    line = f"thinslice listens as {AE_TITLE} on {HOST}:{place.node.port}, restores with Linear interpolation\n"
+    line = f"thinslice listens as {AE_TITLE} on {HOST}:{place.node.port}, restores with Cubic interpolation\n"
     assert line in place.node.log.read_text()
 
 
@@ -109,7 +108,7 @@ def test_jobs_of_one_state(place: Place) -> None:
 @pytest.mark.parametrize(
     ("series_uid", "words"),
     [
-        (GOOD, ["verified by C-FIND, 41 of 41 stored", "Linear interpolation", "9 thick → 41 thin", "job.restored"]),
+        (GOOD, ["verified by C-FIND, 41 of 41 stored", "Cubic interpolation", "9 thick → 41 thin", "job.restored"]),
         (GAP, ["held", MISSING, "8 images, complete, revision 1"]),
         (PARKED, ["parked, 0 of 41 stored", UNREACHABLE, "delivery.parked"]),
     ],

@@ -51,7 +51,17 @@ def _height(image: Dataset) -> float:
 
 
 def _run(root: Path, *options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "deploy.demo", "--folder", str(root / "demo"), "--results", str(root / "results")]
+    command = [
+        sys.executable,
+        "-m",
+        "deploy.demo",
+        "--network",
+        "cubic",
+        "--folder",
+        str(root / "demo"),
+        "--results",
+        str(root / "results"),
+    ]
     done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=500)
     return done.returncode, done.stdout + done.stderr
 

@@ -17,7 +17,7 @@ from dicom_node.ledger.tables import instance, job, job_instance
 from dicom_node.records import Destination
 from dicom_node.send.scu import echo
 from dicom_node.settings import SendSettings
-from tests.acceptance.endings import ENDED, FAST, wait_until_all_ended
+from tests.acceptance.endings import ENDED, wait_until_all_ended
 from tests.nodes import AE_TITLE, HOST, SCANNER_AE, Node, running
 from tests.phantom import chest, write_dicom
 from tests.raw_sender import Raw, accepted, odd_files, raw_sender, read_raw
@@ -27,7 +27,7 @@ STORED, MISMATCH, CANNOT_UNDERSTAND = 0x0000, 0xA900, 0xC000
 BATCH = 50
 SHORTEST_NAME = 4  # shorter values turn up anywhere
 # The good series among them are 5 mm apart; test_public_folders restores them, so here they are skipped to save time.
-SETTINGS = FAST | {"series": "maximum_step_mm = 4.5"}
+SETTINGS = {"series": "maximum_step_mm = 4.5"}
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,7 +18,7 @@ from dicom_node.records import SliceHeader
 from dicom_node.series.headers import data_set_digest, read_header
 from dicom_node.series.voxels import read_slice
 from dicom_node.settings import SeriesSettings
-from tests.acceptance.endings import FAST, wait_until_all_ended
+from tests.acceptance.endings import wait_until_all_ended
 from tests.nodes import HOST, Node, running
 from tests.promises import Promise, parse, read_table
 from tests.raw_sender import accepted, raw_sender, read_raw
@@ -48,7 +48,7 @@ class Ending:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, qrscp_server: Pacs) -> Iterator[Node]:
     """The node that receives every folder."""
-    with running(Node(tmp_path_factory.mktemp("node"), qrscp_server, extra=FAST)) as node:
+    with running(Node(tmp_path_factory.mktemp("node"), qrscp_server)) as node:
         yield node
 
 
@@ -146,7 +146,7 @@ def transcodes(
     """Each transcode through a node of its own: how it ended, and the HU that its spool holds, by SOP Instance UID."""
 
     def through_a_node(folder: str) -> tuple[Ending, dict[str, np.ndarray]]:
-        own = Node(tmp_path_factory.mktemp("transcode"), None, extra=FAST)
+        own = Node(tmp_path_factory.mktemp("transcode"), None)
         with running(own):
             refused = send(own, shared_data / folder)
             wait_until_all_ended(own)

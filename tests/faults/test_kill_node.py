@@ -22,8 +22,8 @@ from tests.waiting import until, until_state
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 THICK, THIN = 21, 101
-# Slow enough to be caught at it: the transformer without weights, which makes exactly what cubic interpolation makes.
-SLOW_NETWORK = 'network = "tvsrn_v2"\nallow_untrained = true\nthreads = 1'
+# The transformer is slow enough to be caught at it, with weights or without.
+SLOW = "allow_untrained = true\nthreads = 1"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_killed_while_it_receives(node: Node, images: list[Path]) -> None:
 
 
 def test_killed_while_it_restores(node: Node, images: list[Path]) -> None:
-    node.extra["engine"] = SLOW_NETWORK
+    node.network, node.extra["engine"] = "tvsrn_v2", SLOW
     node.start()
     send_all(node, images)
     until_state(node, "running")
@@ -125,7 +125,7 @@ def test_killed_between_sending_and_the_confirmation(node: Node, images: list[Pa
 
 
 def test_killed_again_and_again(node: Node, images: list[Path]) -> None:
-    node.extra["engine"] = SLOW_NETWORK
+    node.network, node.extra["engine"] = "tvsrn_v2", SLOW
     node.start()
     send_all(node, images)
     for state in ("queued", "running", "sending"):
