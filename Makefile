@@ -6,8 +6,13 @@ BIN := $(VENV)/bin
 # PACS=qrscp (pynetdicom's own) or orthanc; INPUT=folder of DICOM, default: a synthetic chest phantom.
 PACS ?= qrscp
 INPUT ?=
+# NETWORK=cubic for another network than the best there is.
+NETWORK ?=
+# Where the public CT volumes lie, and which of them no weights were trained on.
+THINSLICE_DATA ?= ../shared/data
+HELD_OUT ?= $(wildcard $(THINSLICE_DATA)/train/lungfcp_01_0001* $(THINSLICE_DATA)/train/qin_lsc_0028* $(THINSLICE_DATA)/train/phantom_fda*)
 
-.PHONY: help setup system demo test check test-faults test-dicom lock clean
+.PHONY: help setup system demo test check test-faults test-dicom bench-quality lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,7 +28,7 @@ system: ## install the servers and DICOM judges that tests and PACS=orthanc need
 
 demo: setup ## a thick series goes in, a derived thin series stands in the PACS
 	@if [ "$(PACS)" = orthanc ]; then deploy/system.sh orthanc; fi
-	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)")
+	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)") $(if $(NETWORK),--network $(NETWORK))
 
 test: setup system ## all tests that a change must pass (under 15 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -33,6 +38,10 @@ test-faults: setup system ## kill, cut and starve every part
 
 test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
 	$(BIN)/python -m pytest -m dicom
+
+bench-quality: setup ## PSNR and density against interpolation, on volumes never trained on (an hour on 2 cores)
+	$(BIN)/python -m sr_engine.evaluation.quality $(HELD_OUT) --ratios 2 3 5 \
+		--weights $(wildcard sr_engine/weights/*.safetensors) --output tests/bench/results/quality.json
 
 check: setup ## ruff, mypy and the house rules
 	$(BIN)/ruff check .

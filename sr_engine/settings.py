@@ -15,5 +15,6 @@ class EngineSettings(BaseModel):
     weights: Path | None = None
     allow_untrained: bool = False
     target_spacing_mm: float = Field(default=1.0, gt=0)
+    data_consistency: bool = True
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: int = Field(default=0, ge=0)

@@ -12,13 +12,14 @@ from sr_engine.allocator import keep_freed_memory
 from sr_engine.errors import EngineError, InvalidVolume, OutOfMemory
 from sr_engine.inference import model, tiling
 from sr_engine.inference.blending import Blender
+from sr_engine.inference.consistency import make_consistent
 from sr_engine.inference.model import identify
 from sr_engine.inference.selfcheck import check
 from sr_engine.networks.contract import SliceNetwork
 from sr_engine.settings import EngineSettings
 from sr_engine.volume import FloatArray, SliceOrigin, ThinVolume, Volume
 
-__all__ = ["identify", "restore", "thin_ratio"]
+__all__ = ["identify", "predict", "restore", "thin_ratio"]
 
 Progress = Callable[[int, int], None]
 Tile = tuple[tiling.Window, slice, slice]
@@ -55,6 +56,7 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
         ``(slices - 1) * ratio + 1`` thin slices, the first on the first thick slice, the last on the last, spacing and
         thickness ``step / ratio``. Values reach at most a tenth of the source's range beyond its own values, and below
         -1024 HU only where the source does: thin slices may be brighter than their average, but no air is darker.
+        A network's slices average back to the thick ones, unless ``settings.data_consistency`` is off.
 
     Raises
     ------
@@ -74,6 +76,8 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     network = model.load(settings).to(device)
     run = _Run(network, ratio, device, settings.threads or torch.get_num_threads())
     voxels = _run_smaller_until_it_fits(run, volume.voxels, progress)
+    if identity.learned and settings.data_consistency:
+        make_consistent(voxels, volume.voxels, ratio, volume.slice_thickness_mm / volume.spacing_mm[0])
     _limit(voxels, volume.voxels)
     thin = _thin_geometry(voxels, volume, ratio)
     origins = _origins(len(volume.voxels), network, ratio)
@@ -129,6 +133,27 @@ def _run_smaller_until_it_fits(run: _Run, voxels: FloatArray, progress: Progress
                 ) from error
             if run.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+
+def predict(network: SliceNetwork, voxels: FloatArray, ratio: int) -> FloatArray:
+    """Thin slices by a network in hand, unchecked and unlimited; for training and evaluation.
+
+    Parameters
+    ----------
+    network : SliceNetwork
+        In evaluation mode, on any device.
+    voxels : ndarray, float32, shape (slices, rows, columns)
+        Thick slices, HU.
+    ratio : int
+        Thin slices per thick spacing.
+
+    Returns
+    -------
+    ndarray, float32, shape ((slices - 1) * ratio + 1, rows, columns)
+    """
+    parameter = next(network.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    return _predict(_Run(network, ratio, device, torch.get_num_threads()), voxels, network.tile_limit, None)
 
 
 def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None) -> FloatArray:

@@ -68,5 +68,6 @@ def _keys_kernel(distance: Tensor) -> Tensor:
 def _weighted(thick: Tensor, weights: Tensor) -> Tensor:
     """Sum thick slices (B, S, H, W) with weights (D, S) into (B, D, H, W); a weight of 1 among zeros copies exactly."""
     batch, slices, height, width = thick.shape
-    flat = weights.to(thick) @ thick.reshape(batch, slices, -1)
+    with torch.autocast(thick.device.type, enabled=False):  # bfloat16 would round HU to steps of 4 to 8
+        flat = weights.to(thick) @ thick.reshape(batch, slices, -1)
     return flat.view(batch, -1, height, width)

@@ -11,6 +11,7 @@ from sr_engine.errors import UnknownNetwork
 from sr_engine.intensity import IntensityRange
 from sr_engine.networks.contract import SliceNetwork
 from sr_engine.networks.interpolation import CubicInterpolation, LinearInterpolation
+from sr_engine.networks.residual_cnn import ResidualCnn, ResidualCnnConfig
 from sr_engine.networks.tvsrn_v2 import TvsrnV2, TvsrnV2Config
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
@@ -40,11 +41,19 @@ class NetworkEntry:
     build: Callable[[Mapping[str, Any]], SliceNetwork]
 
 
+def _build_residual_cnn(config: Mapping[str, Any]) -> SliceNetwork:
+    return ResidualCnn(ResidualCnnConfig(**_fields(config)))
+
+
 def _build_tvsrn_v2(config: Mapping[str, Any]) -> SliceNetwork:
+    return TvsrnV2(TvsrnV2Config(**_fields(config)))
+
+
+def _fields(config: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(config)
     if "intensity" in fields:
         fields["intensity"] = IntensityRange(**fields["intensity"])
-    return TvsrnV2(TvsrnV2Config(**fields))
+    return fields
 
 
 # From the plainest to the best: "best" is the last one that has what it needs.
@@ -52,6 +61,7 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
     {
         "linear": NetworkEntry("Linear interpolation", False, "1", lambda config: LinearInterpolation(**config)),
         "cubic": NetworkEntry("Cubic interpolation", False, "1", lambda config: CubicInterpolation(**config)),
+        "residual_cnn": NetworkEntry("Residual CNN", True, "1", _build_residual_cnn),
         "tvsrn_v2": NetworkEntry("TVSRN-V2", True, "1", _build_tvsrn_v2),
     }
 )

@@ -159,7 +159,7 @@ class TvsrnV2(SliceNetwork):
         times = thick.new_zeros(total.shape[1])
         for slots in slot_passes(config, ratio):
             index = torch.tensor(slots, device=thick.device)
-            predicted = self._decode(encoded, index / ratio)[..., :height, :width]
+            predicted = self._decode(encoded, index / ratio)[..., :height, :width].to(total)
             total = total.index_add(1, index, predicted)
             times = times.index_add(0, index, torch.ones_like(index, dtype=times.dtype))
         return total * (config.contrast_hu / times[:, None, None])

@@ -7,7 +7,8 @@ from sr_engine.networks import registry
 
 
 def test_an_unknown_name_hears_the_nearest_one():
-    with pytest.raises(UnknownNetwork, match=r"did you mean 'tvsrn_v2'\? choose best, linear, cubic, tvsrn_v2"):
+    names = "linear, cubic, residual_cnn, tvsrn_v2"
+    with pytest.raises(UnknownNetwork, match=rf"did you mean 'tvsrn_v2'\? choose best, {names}"):
         registry.entry("tvsrn-v2")
 
 
