@@ -1,15 +1,20 @@
-"""Run by alembic for every command: opens the database and hands it the ledger's tables."""
+"""Run by alembic for every command: opens the database and hands it the ledger's tables.
+
+Two programs may start at once: the whole step is one transaction that the second waits for (BEGIN IMMEDIATE on SQLite,
+an advisory lock on PostgreSQL), and then finds done.
+"""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 
+from dicom_node.ledger.database import Database
 from dicom_node.ledger.tables import metadata
 
-MIGRATION_LOCK = 0x7448534D  # one migration at a time on PostgreSQL, whoever starts first
+MIGRATION_LOCK = 0x7448534D  # any constant of ours
 
 
 def run(connection: Connection) -> None:
-    """Run the wanted steps in one transaction."""
+    """Run the wanted steps."""
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
@@ -17,7 +22,7 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-engine = create_engine(context.config.attributes["url"])
-with engine.begin() as opened:
+database = Database(context.config.attributes["url"], "migrations")
+with database.transaction() as opened:
     run(opened)
-engine.dispose()
+database.close()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from contextlib import AbstractContextManager
@@ -154,6 +155,7 @@ def _write_result(result: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the node and the PACS end with us
     try:
         sys.exit(main())
     except (NodeError, EngineError, servers.ServerError) as error:

@@ -1,5 +1,8 @@
 """The migrations lead to exactly the tables that the code uses, and back."""
 
+import subprocess
+import sys
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
@@ -21,3 +24,9 @@ def test_upgrading_twice_changes_nothing_and_down_leaves_nothing(ledger_url: str
     migrations.upgrade(ledger_url)
     migrations.downgrade(ledger_url, "base")
     assert inspect(create_engine(driver_url(ledger_url))).get_table_names() == ["alembic_version"]
+
+
+def test_programs_that_start_at_once_take_turns(ledger_url: str) -> None:
+    program = "import sys, migrations; migrations.upgrade(sys.argv[1])"
+    started = [subprocess.Popen([sys.executable, "-c", program, ledger_url]) for _ in range(4)]
+    assert [child.wait(timeout=60) for child in started] == [0, 0, 0, 0]
