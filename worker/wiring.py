@@ -64,6 +64,5 @@ def open_node(settings: Settings, actor: str) -> Node:
 
 def prepare(settings: Settings) -> None:
     """Bring the ledger's schema up to date and make the folders."""
-    Database(settings.ledger.url, "start").close()
     migrations.upgrade(settings.ledger.url)
     settings.worker.results.mkdir(parents=True, exist_ok=True, mode=0o700)

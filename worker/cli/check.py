@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
-from dicom_node.ledger.database import Database
 from dicom_node.send.scu import echo as send_echo
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.settings import Settings
@@ -21,7 +20,6 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
     settings = settings_from(config)
     console.print(f"[green]ok[/]  settings   {escape(str(config))}")
     prepare(settings)
-    Database(settings.ledger.url, "check").close()
     console.print(f"[green]ok[/]  ledger     {escape(_without_password(settings.ledger.url))}")
     for name, folder in (("spool", settings.receive.spool), ("results", settings.worker.results)):
         _check_folder(name, folder)
