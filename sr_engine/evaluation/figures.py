@@ -87,7 +87,7 @@ def score_volume(name: str, thin: Volume, ratio: int, networks: Mapping[str, Sli
     case = _case(name, thin, ratio)
     better = np.full(len(case.truth), -np.inf)
     for method, network in networks.items():
-        restored = predict(network, case.source.voxels, ratio)
+        restored = predict(network, case.source, ratio)
         slices = _slices_db(restored, case.truth)
         if method in INTERPOLATIONS and slices.mean() > better.mean():
             better = slices

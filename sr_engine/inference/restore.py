@@ -15,7 +15,7 @@ from sr_engine.inference.blending import Blender
 from sr_engine.inference.consistency import make_consistent
 from sr_engine.inference.model import identify
 from sr_engine.inference.selfcheck import check
-from sr_engine.networks.contract import SliceNetwork
+from sr_engine.networks.contract import Sampling, SliceNetwork
 from sr_engine.settings import EngineSettings
 from sr_engine.volume import FloatArray, SliceOrigin, ThinVolume, Volume
 
@@ -74,7 +74,7 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     device = _device(settings)
     keep_freed_memory()
     network = model.load(settings).to(device)
-    run = _Run(network, ratio, device, settings.threads or torch.get_num_threads())
+    run = _Run(network, ratio, sampling_of(volume), device, settings.threads or torch.get_num_threads())
     voxels = _run_smaller_until_it_fits(run, volume.voxels, progress)
     if identity.learned and settings.data_consistency:
         make_consistent(voxels, volume.voxels, ratio, volume.slice_thickness_mm / volume.spacing_mm[0])
@@ -114,6 +114,7 @@ class _Run:
 
     network: SliceNetwork
     ratio: int
+    sampling: Sampling
     device: torch.device
     threads: int
 
@@ -135,14 +136,20 @@ def _run_smaller_until_it_fits(run: _Run, voxels: FloatArray, progress: Progress
                 torch.cuda.empty_cache()
 
 
-def predict(network: SliceNetwork, voxels: FloatArray, ratio: int) -> FloatArray:
+def sampling_of(volume: Volume) -> Sampling:
+    """Distances in a thick volume; pixels that are not square count with their mean."""
+    step, row, column = volume.spacing_mm
+    return Sampling.of(step, volume.slice_thickness_mm, (row + column) / 2)
+
+
+def predict(network: SliceNetwork, thick: Volume, ratio: int) -> FloatArray:
     """Thin slices by a network in hand, unchecked and unlimited; for training and evaluation.
 
     Parameters
     ----------
     network : SliceNetwork
         In evaluation mode, on any device.
-    voxels : ndarray, float32, shape (slices, rows, columns)
+    thick : Volume
         Thick slices, HU.
     ratio : int
         Thin slices per thick spacing.
@@ -153,7 +160,8 @@ def predict(network: SliceNetwork, voxels: FloatArray, ratio: int) -> FloatArray
     """
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    return _predict(_Run(network, ratio, device, torch.get_num_threads()), voxels, network.tile_limit, None)
+    run = _Run(network, ratio, sampling_of(thick), device, torch.get_num_threads())
+    return _predict(run, thick.voxels, network.tile_limit, None)
 
 
 def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None) -> FloatArray:
@@ -178,7 +186,7 @@ def _predict_tile(run: _Run, voxels: FloatArray, tile: Tile) -> Tensor:
     """Thin slices of one tile that lie inside the volume, on the CPU."""
     window, rows, columns = tile
     thick = torch.from_numpy(voxels[list(window.thick), rows, columns]).unsqueeze(0)
-    predicted: Tensor = run.network(thick.to(run.device), run.ratio)
+    predicted: Tensor = run.network(thick.to(run.device), run.ratio, run.sampling.to(run.device))
     return predicted[0, window.outputs].cpu()
 
 

@@ -10,7 +10,9 @@ the published TVSRN at ratio 5 (``SliceContract(4, 10, 5, 3)``)::
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 
@@ -52,6 +54,31 @@ class SliceContract:
         return (self.slices_out - 1) // self.ratio
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How far apart things lie in a batch of windows: what one set of weights must know to serve any scan.
+
+    Attributes
+    ----------
+    step_mm, thickness_mm, pixel_mm : Tensor, float32, shape (B,) or (1,)
+        Distance between thick slices, their thickness (above the step where they overlap), and distance between
+        pixels. One value stands for all windows of the batch.
+    """
+
+    step_mm: Tensor
+    thickness_mm: Tensor
+    pixel_mm: Tensor
+
+    @classmethod
+    def of(cls, step_mm: float, thickness_mm: float, pixel_mm: float) -> Self:
+        """All windows alike."""
+        return cls(*(torch.tensor([value], dtype=torch.float32) for value in (step_mm, thickness_mm, pixel_mm)))
+
+    def to(self, device: torch.device) -> "Sampling":
+        """Return the same on ``device``."""
+        return Sampling(self.step_mm.to(device), self.thickness_mm.to(device), self.pixel_mm.to(device))
+
+
 class SliceNetwork(nn.Module, ABC):
     """A network that makes thin slices from thick ones; HU in, HU out, any ratio with one set of weights.
 
@@ -68,7 +95,7 @@ class SliceNetwork(nn.Module, ABC):
         """Return the geometry of one window at ``ratio``."""
 
     @abstractmethod
-    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
         """Predict thin slices.
 
         Parameters
@@ -77,6 +104,8 @@ class SliceNetwork(nn.Module, ABC):
             HU; any H and W >= 1.
         ratio : int
             Thin slices per thick spacing, >= 2.
+        sampling : Sampling
+            Distances in mm, on the device of ``thick``; networks that only count slices do not look at them.
 
         Returns
         -------

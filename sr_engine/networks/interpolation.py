@@ -6,7 +6,7 @@ Both are local kernels, so a window gives the same answer wherever it is cut, an
 import torch
 from torch import Tensor
 
-from sr_engine.networks.contract import SliceContract, SliceNetwork
+from sr_engine.networks.contract import Sampling, SliceContract, SliceNetwork
 
 
 class LinearInterpolation(SliceNetwork):
@@ -16,7 +16,7 @@ class LinearInterpolation(SliceNetwork):
         """Two slices in, both of them and everything between out."""
         return SliceContract(slices_in=2, slices_out=ratio + 1, ratio=ratio)
 
-    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:  # noqa: ARG002 counts slices only
         """Interpolate; shapes as in :class:`SliceNetwork`."""
         t = torch.arange(ratio + 1, dtype=torch.float64) / ratio
         return _weighted(thick, torch.stack((1 - t, t), dim=1))
@@ -29,7 +29,7 @@ class CubicInterpolation(SliceNetwork):
         """Four slices in, the middle two and everything between out."""
         return SliceContract(slices_in=4, slices_out=ratio + 1, ratio=ratio, first_out=ratio)
 
-    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:  # noqa: ARG002 counts slices only
         """Interpolate; shapes as in :class:`SliceNetwork`."""
         return cubic(thick, ratio)
 

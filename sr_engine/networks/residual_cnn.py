@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sr_engine.intensity import CT_RANGE, IntensityRange
-from sr_engine.networks.contract import SliceContract, SliceNetwork
+from sr_engine.networks.contract import Sampling, SliceContract, SliceNetwork
 from sr_engine.networks.interpolation import cubic
 
 MARGIN = 1  # thick slices on either side that only the cubic base reads
@@ -26,8 +26,8 @@ class ResidualCnnConfig:
         Width, and residual blocks of two convolutions.
     slices, slots_between : int
         Thick slices the network sees; slots between two of them.
-    contrast_hu : float
-        HU per unit of the network's input and output.
+    centre_hu, contrast_hu : float
+        The network sees (HU - centre) / contrast.
     intensity : IntensityRange
         The network sees values clipped to this range; the cubic base does not clip.
     """
@@ -36,6 +36,7 @@ class ResidualCnnConfig:
     blocks: int = 6
     slices: int = 4
     slots_between: int = 4
+    centre_hu: float = -500.0
     contrast_hu: float = 384.0
     intensity: IntensityRange = CT_RANGE
 
@@ -76,11 +77,10 @@ class ResidualCnn(SliceNetwork):
             self.config.slices + 2 * MARGIN, (self.config.slices - 1) * ratio + 1, ratio, MARGIN * ratio
         )
 
-    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:  # noqa: ARG002 counts slices only
         """Cubic interpolation plus what the network has learned to add."""
         config = self.config
-        seen = config.intensity.clip(thick[:, MARGIN:-MARGIN])
-        seen = (seen - seen.mean(dim=(1, 2, 3), keepdim=True)) / config.contrast_hu
+        seen = (config.intensity.clip(thick[:, MARGIN:-MARGIN]) - config.centre_hu) / config.contrast_hu
         features = self.entry(seen)
         slots = self.exit(self.blocks(features) + features).to(thick)
         count = (config.slices - 1) * ratio + 1

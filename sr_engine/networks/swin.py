@@ -28,7 +28,8 @@ class WindowAttention(nn.Module):
     """Scaled cosine attention inside one window with log-spaced continuous position bias (Swin V2, 3.2 and 3.3).
 
     logits = cos(q, k) * exp(min(s, ln 100)) + 16 * sigmoid(MLP(t)), t = sign(u) log2(|u| + 1) / log2 8,
-    u = 8 * offset / (window - 1). Queries and values have a bias, keys have none.
+    u = 8 * offset * stretch / (window - 1). Queries and values have a bias, keys have none. A stretch of 1 is Swin V2;
+    another one says how far apart neighbours lie compared with the distance for which the offsets stand.
     """
 
     offsets: Tensor
@@ -49,10 +50,12 @@ class WindowAttention(nn.Module):
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("offset_index", index, persistent=False)
 
-    def position_bias(self) -> Tensor:
-        """Return the bias between every two tokens of a window, shape (1, heads, N, N)."""
-        table = 16 * torch.sigmoid(self.position_mlp(self.offsets))  # (all offsets, heads)
-        return table[self.offset_index].permute(2, 0, 1).unsqueeze(0)
+    def position_bias(self, stretch: Tensor) -> Tensor:
+        """Return the bias between every two tokens of a window, (n, heads, N, N), for stretch (n, 2) of its axes."""
+        offsets = self.offsets * stretch[:, None]  # (n, all offsets, 2)
+        offsets = offsets.sign() * torch.log2(offsets.abs() + 1) / math.log2(8)
+        table = 16 * torch.sigmoid(self.position_mlp(offsets))  # (n, all offsets, heads)
+        return table[:, self.offset_index].permute(0, 3, 1, 2)
 
     def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attend inside each window: tokens (windows, N, C), additive bias (1, heads, N, N)."""
@@ -61,10 +64,9 @@ class WindowAttention(nn.Module):
         qkv = functional.linear(tokens, self.qkv.weight, qkv_bias)
         qkv = qkv.view(windows, count, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)  # each (windows, heads, N, C / heads)
-        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        query = functional.normalize(query, dim=-1) * scale
-        key = functional.normalize(key, dim=-1)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+        query = query * (self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp() * _reciprocal_norm(query)).to(query.dtype)
+        key = key * _reciprocal_norm(key).to(key.dtype)
+        mixed = _attend(query, key, value, bias.to(query.dtype))
         projected: Tensor = self.project(mixed.transpose(1, 2).reshape(windows, count, channels))
         return projected
 
@@ -95,17 +97,18 @@ class SwinLayer(nn.Module):
         )
         self.mlp_norm = nn.LayerNorm(channels)
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """Apply the layer to a grid (B, H, W, C)."""
+    def forward(self, grid: Tensor, stretch: Tensor) -> Tensor:
+        """Apply the layer to a grid (B, H, W, C); stretch (n, 2) of as many equal parts of the batch, n divides B."""
         rows, columns = self.shift
         rolled = torch.roll(grid, (-rows, -columns), dims=(1, 2)) if rows else grid
-        windows = self._by_region(_partition(rolled, self.window))
+        biases = self.attention.position_bias(stretch)
+        parts = _partition(rolled, self.window).chunk(len(biases))
+        windows = torch.cat([self._by_region(part, bias[None]) for part, bias in zip(parts, biases, strict=True)])
         mixed = _merge(windows, self.window)
         return torch.roll(mixed, (rows, columns), dims=(1, 2)) if rows else mixed
 
-    def _by_region(self, windows: Tensor) -> Tensor:
+    def _by_region(self, windows: Tensor, bias: Tensor) -> Tensor:
         """Run the windows (B, rows, columns, N, C), each region of the shifted grid under its own mask."""
-        bias = self.attention.position_bias()
         if not self.shift[0]:
             return self._run(windows, bias)
         bottom, right = _shift_masks(self.window, self.shift, bias.device)
@@ -130,14 +133,26 @@ class SwinLayer(nn.Module):
 
 
 def _relative_offsets(window: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """All offsets inside a window on the log scale, shape (all, 2), and which one lies between two tokens, (N, N)."""
+    """All offsets inside a window in eighths of it, shape (all, 2), and which one lies between two tokens, (N, N)."""
     spans = [torch.arange(1 - size, size, dtype=torch.float32) * 8 / (size - 1) for size in window]
     offsets = torch.stack(torch.meshgrid(*spans, indexing="ij"), dim=-1).flatten(0, 1)
-    offsets = offsets.sign() * torch.log2(offsets.abs() + 1) / math.log2(8)
     places = torch.stack(torch.meshgrid(*(torch.arange(size) for size in window), indexing="ij")).flatten(1)
     difference = places[:, :, None] - places[:, None, :]  # (2, N, N)
     index = (difference[0] + window[0] - 1) * (2 * window[1] - 1) + difference[1] + window[1] - 1
     return offsets, index
+
+
+def _reciprocal_norm(vectors: Tensor) -> Tensor:
+    """1 / length of the last axis, float32; cheaper than dividing."""
+    return torch.rsqrt(vectors.float().square().sum(dim=-1, keepdim=True) + 1e-12)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Softmax attention; fused where no gradient is wanted, since torch's way back through a mask is slow on a CPU."""
+    if not torch.is_grad_enabled():
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+    logits = query @ key.transpose(-1, -2) + bias
+    return torch.softmax(logits, dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 
 def _shift_masks(window: tuple[int, int], shift: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:

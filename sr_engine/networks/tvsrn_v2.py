@@ -16,27 +16,35 @@ Where neither paper decides, this file does:
   interleaved positions.
 * **Margin.** A window carries one more thick slice on either side. Only the cubic base reads it, so that windows
   join into exactly the cubic interpolation of the whole volume; the network sees the paper's 4.
-* **Scale.** The network sees (HU - the window's mean) / ``contrast_hu``. With [0, 1] as in the papers it learns
-  nothing in the time in which it otherwise halves its error.
+* **Millimetres.** What is fine detail depends on distances, not on counts. The position bias of every window takes
+  offsets in mm (Swin V2's own form at 0.75 mm pixels and 1 mm slots), and a small network adds to each slot's z code
+  what its distances in mm to the slices below and above, their thickness and the pixels say. Starts at zero. Without
+  ``millimetres`` the network counts slices and pixels, as published.
+* **Scale.** The network sees (HU - ``centre_hu``) / ``contrast_hu``. With [0, 1] as in the papers it learns nothing in
+  the time in which it otherwise halves its error. The centre is fixed, so that a tile does not depend on its cut.
 * **Residual.** The head's last layer starts at zero: an untrained network equals cubic interpolation exactly.
 
-Parameters: 1,926,929 = the 1,926,833 that TVSRN's released geometry gives with Swin V2 layers and a 1x1 embedding,
-plus 12 mask tokens of 8 (the released TVSRN code forgot to register its own). TVSRN's own 1.73 M cannot be derived from
-its text nor from its code, and no other count for TVSRN-V2 is known to us.
+Parameters: 1,927,345 = the 1,926,833 that TVSRN's released geometry gives with Swin V2 layers and a 1x1 embedding,
+plus 12 mask tokens of 8 (the released TVSRN code forgot to register its own), plus 416 for millimetres. TVSRN's own
+1.73 M cannot be derived from its text nor from its code, and no other count for TVSRN-V2 is known to us.
 """
 
+import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sr_engine.intensity import CT_RANGE, IntensityRange
-from sr_engine.networks.contract import SliceContract, SliceNetwork
+from sr_engine.networks.contract import Sampling, SliceContract, SliceNetwork
 from sr_engine.networks.interpolation import cubic
 from sr_engine.networks.swin import SwinLayer
 
 MARGIN = 1  # thick slices on either side that only the cubic base reads
+PIXEL_MM, SLOT_MM = 0.75, 1.0  # distances at which offsets in mm are Swin V2's own
+CODE_WIDTH = 32  # hidden width of the network that reads distances
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,10 @@ class TvsrnV2Config:
         Starting weight of the norms that end every branch. Swin V2 begins at 0, which with a zero head starves
         attention of gradient. Error on one 32 x 32 crop after 60 steps of AdamW 1e-3, from 27.0 HU:
         20.0 at 0, 11.2 at 0.1, 7.6 at 0.3, 9.3 at 1.
-    contrast_hu : float
-        HU per unit of the network's input and output.
+    millimetres : bool
+        Whether positions are distances in mm, or counts as published.
+    centre_hu, contrast_hu : float
+        The network sees (HU - centre) / contrast.
     intensity : IntensityRange
         The network sees values clipped to this range; the cubic base does not clip.
     """
@@ -78,6 +88,8 @@ class TvsrnV2Config:
     tab_window: int = 4
     strip: int = 8
     branch_norm: float = 0.3
+    millimetres: bool = True
+    centre_hu: float = -500.0
     contrast_hu: float = 384.0
     intensity: IntensityRange = CT_RANGE
 
@@ -101,21 +113,22 @@ class Backbone(nn.Module):
         super().__init__()
         self.entry_norm = nn.LayerNorm(channels)
         self.groups = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    SwinLayer(channels, config.heads, (window, window), index % 2 == 1, config.mlp_ratio)
-                    for index in range(layers)
-                )
+            nn.ModuleList(
+                SwinLayer(channels, config.heads, (window, window), index % 2 == 1, config.mlp_ratio)
+                for index in range(layers)
             )
             for _ in range(groups)
         )
         self.exit_norm = nn.LayerNorm(channels)
 
-    def forward(self, grid: Tensor) -> Tensor:
-        """Map a grid (B, H, W, C) to one of the same shape."""
+    def forward(self, grid: Tensor, stretch: Tensor) -> Tensor:
+        """Map a grid (B, H, W, C) to one of the same shape; ``stretch`` as in :class:`SwinLayer`."""
         grid = self.entry_norm(grid)
         for group in self.groups:
-            grid = group(grid) + grid
+            mixed = grid
+            for layer in cast("nn.ModuleList", group):
+                mixed = layer(mixed, stretch)
+            grid = mixed + grid
         output: Tensor = self.exit_norm(grid)
         return output
 
@@ -136,6 +149,10 @@ class TvsrnV2(SliceNetwork):
         self.in_plane = Backbone(
             config, config.slots * channels, config.decoder_groups, config.decoder_layers, config.window
         )
+        if config.millimetres:
+            self.distance_code = nn.Sequential(
+                nn.Linear(4, CODE_WIDTH), nn.ReLU(), nn.Linear(CODE_WIDTH, channels, bias=False)
+            )
         self.head = nn.Sequential(nn.Linear(channels, 2 * channels), nn.LeakyReLU(0.01), nn.Linear(2 * channels, 1))
         self._initialise()
 
@@ -144,39 +161,38 @@ class TvsrnV2(SliceNetwork):
         spacings = self.config.slices - 1
         return SliceContract(self.config.slices + 2 * MARGIN, spacings * ratio + 1, ratio, MARGIN * ratio)
 
-    def forward(self, thick: Tensor, ratio: int) -> Tensor:
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
         """Cubic interpolation plus what the network has learned to add."""
-        return cubic(thick, ratio) + self._residual(thick[:, MARGIN:-MARGIN], ratio)
+        return cubic(thick, ratio) + self._residual(thick[:, MARGIN:-MARGIN], ratio, sampling)
 
-    def _residual(self, thick: Tensor, ratio: int) -> Tensor:
+    def _residual(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
         """Residual in HU, (B, 3 * ratio + 1, H, W), from thick slices (B, 4, H, W)."""
         config = self.config
         height, width = thick.shape[-2:]
-        seen = config.intensity.clip(thick)
-        seen = (seen - seen.mean(dim=(1, 2, 3), keepdim=True)) / config.contrast_hu
-        encoded = self._encode(_pad_to_multiple(seen, config.window))
+        seen = (config.intensity.clip(thick) - config.centre_hu) / config.contrast_hu
+        encoded = self._encode(_pad_to_multiple(seen, config.window), self._stretch(sampling))
         total = thick.new_zeros(thick.shape[0], (config.slices - 1) * ratio + 1, height, width)
         times = thick.new_zeros(total.shape[1])
         for slots in slot_passes(config, ratio):
             index = torch.tensor(slots, device=thick.device)
-            predicted = self._decode(encoded, index / ratio)[..., :height, :width].to(total)
+            predicted = self._decode(encoded, index / ratio, sampling)[..., :height, :width].to(total)
             total = total.index_add(1, index, predicted)
             times = times.index_add(0, index, torch.ones_like(index, dtype=times.dtype))
         return total * (config.contrast_hu / times[:, None, None])
 
-    def _encode(self, seen: Tensor) -> Tensor:
+    def _encode(self, seen: Tensor, stretch: Tensor) -> Tensor:
         """(B, S, H, W) scaled values -> (B, H, W, S, C) features."""
         embedded = self.embed(seen.permute(0, 2, 3, 1).unsqueeze(-1))  # (B, H, W, S, C)
         folded = embedded.flatten(-2)  # (B, H, W, S * C), slice-major
-        encoded: Tensor = self.encoder(folded) + folded
+        encoded: Tensor = self.encoder(folded, stretch) + folded
         return encoded.view(embedded.shape)
 
-    def _decode(self, encoded: Tensor, positions: Tensor) -> Tensor:
+    def _decode(self, encoded: Tensor, positions: Tensor, sampling: Sampling) -> Tensor:
         """Predict the slots at ``positions`` (D,), in thick spacings: (B, H, W, S, C) -> (B, D, H, W)."""
-        entry = self._fill_slots(encoded) + self._z_code(positions)  # (B, H, W, D, C)
-        through = self._sagittal(entry) + self._coronal(entry) + entry
+        entry = self._fill_slots(encoded) + self._z_code(positions, sampling)[:, None, None]  # (B, H, W, D, C)
+        through = self._sagittal(entry, sampling) + self._coronal(entry, sampling) + entry
         folded = through.flatten(-2)  # (B, H, W, D * C)
-        volume = (self.in_plane(folded) + folded).view(entry.shape) + entry
+        volume = (self.in_plane(folded, self._stretch(sampling)) + folded).view(entry.shape) + entry
         residual: Tensor = self.head(volume).squeeze(-1)  # (B, H, W, D)
         return residual.permute(0, 3, 1, 2)
 
@@ -188,24 +204,44 @@ class TvsrnV2(SliceNetwork):
             parts += [tokens.expand(*grid, *tokens.shape), encoded[..., index : index + 1, :]]
         return torch.cat(parts, dim=3)
 
-    def _z_code(self, positions: Tensor) -> Tensor:
-        """Sine and cosine of z (D,) in thick spacings -> (D, C); at ratio 5 the slot index, as published."""
+    def _z_code(self, positions: Tensor, sampling: Sampling) -> Tensor:
+        """Code of z (D,) in thick spacings -> (n, D, C): sine and cosine of the slot index, as published, and mm."""
         place = positions * (self.config.slots_between + 1)
         rates = 10000.0 ** (-torch.arange(0, self.config.channels, 2, device=place.device) / self.config.channels)
         angles = place[:, None] * rates
-        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+        code = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1).unsqueeze(0)
+        if not self.config.millimetres:
+            return code
+        below = (positions - positions.floor()) * sampling.step_mm[:, None]  # (n, D), mm above the slice below
+        above = (positions.ceil() - positions) * sampling.step_mm[:, None]
+        known = [value[:, None].expand_as(below) for value in (sampling.thickness_mm, sampling.pixel_mm)]
+        distances = torch.log2(torch.stack((below, above, *known), dim=-1) + 1) / math.log2(8)
+        return code + self.distance_code(distances)  # type: ignore[no-any-return]
 
-    def _sagittal(self, volume: Tensor) -> Tensor:
+    def _stretch(self, sampling: Sampling) -> Tensor:
+        """How far apart pixels lie, compared with :data:`PIXEL_MM`, along rows and columns: (n, 2)."""
+        if not self.config.millimetres:
+            return sampling.pixel_mm.new_ones(1, 2)
+        return (sampling.pixel_mm / PIXEL_MM)[:, None].expand(-1, 2)
+
+    def _stretch_z(self, sampling: Sampling) -> Tensor:
+        """The same along slots and rows."""
+        if not self.config.millimetres:
+            return sampling.pixel_mm.new_ones(1, 2)
+        slot_mm = sampling.step_mm / (self.config.slots_between + 1)
+        return torch.stack((slot_mm / SLOT_MM, sampling.pixel_mm / PIXEL_MM), dim=1)
+
+    def _sagittal(self, volume: Tensor, sampling: Sampling) -> Tensor:
         """Attend over (z, row): strips of columns become channels. (B, H, W, D, C) -> same."""
         batch, height, width, depth, channels = volume.shape
         strip = self.config.strip
         split = volume.view(batch, height, width // strip, strip, depth, channels).permute(0, 2, 4, 1, 3, 5)
-        seen = self.through_plane(split.reshape(-1, depth, height, strip * channels))
+        seen = self.through_plane(split.reshape(-1, depth, height, strip * channels), self._stretch_z(sampling))
         return seen.view(split.shape).permute(0, 3, 1, 4, 2, 5).reshape(volume.shape)  # type: ignore[no-any-return]
 
-    def _coronal(self, volume: Tensor) -> Tensor:
+    def _coronal(self, volume: Tensor, sampling: Sampling) -> Tensor:
         """Attend over (z, column): the sagittal view of the plane turned over."""
-        return self._sagittal(volume.transpose(1, 2).contiguous()).transpose(1, 2)
+        return self._sagittal(volume.transpose(1, 2).contiguous(), sampling).transpose(1, 2)
 
     def _initialise(self) -> None:
         """Swin's initial values; the last layer at zero so that an untrained network adds nothing."""
@@ -218,6 +254,8 @@ class TvsrnV2(SliceNetwork):
                 nn.init.constant_(module.attention_norm.weight, self.config.branch_norm)
                 nn.init.constant_(module.mlp_norm.weight, self.config.branch_norm)
         nn.init.trunc_normal_(self.mask_tokens, std=0.02)
+        if self.config.millimetres:
+            nn.init.zeros_(self.distance_code[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
 
 

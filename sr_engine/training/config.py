@@ -96,6 +96,8 @@ class TrainingConfig(_Table):
         Registry name.
     network_config : dict
         What the network is built from; empty for the published form.
+    start : Path, optional
+        Weights to begin from, to go on with or to fine-tune; parameters they lack keep their first values.
     seed : int
         Decides the first weights and, with the step's number, every pair.
     save_every, score_every : int
@@ -106,6 +108,7 @@ class TrainingConfig(_Table):
 
     network: str = "tvsrn_v2"
     network_config: dict[str, Any] = Field(default_factory=dict)
+    start: Path | None = None
     seed: int = 1
     save_every: Annotated[int, Field(ge=1)] = 100
     score_every: Annotated[int, Field(ge=1)] = 250

@@ -11,18 +11,20 @@ from sr_engine.networks.contract import SliceNetwork
 from sr_engine.networks.interpolation import CubicInterpolation
 from sr_engine.training.pairs import Subject
 from sr_engine.training.simulate import SliceProfile, thicken_volume
-from sr_engine.volume import FloatArray
+from sr_engine.volume import FloatArray, Volume
 
 RATIO, SLICES, PLANE = 5, 61, 128
 
 
 def gains_db(network: SliceNetwork, subjects: Sequence[Subject]) -> dict[str, float]:
     """PSNR of ``network`` minus that of cubic interpolation, in dB, for the middle of each volume at ratio 5."""
-    return {subject.name: _gain_db(network, _middle(subject)) for subject in subjects}
+    return {subject.name: _gain_db(network, subject) for subject in subjects}
 
 
-def _gain_db(network: SliceNetwork, thin: FloatArray) -> float:
-    thick, truth = thicken_volume(thin, RATIO, SliceProfile())
+def _gain_db(network: SliceNetwork, subject: Subject) -> float:
+    voxels, truth = thicken_volume(_middle(subject), RATIO, SliceProfile())
+    step = subject.spacing_mm[0] * RATIO
+    thick = Volume(voxels, (step, *subject.spacing_mm[1:]), np.eye(4), step)
     figures = [
         psnr_db(predict(candidate, thick, RATIO), truth, CT_RANGE.low_hu, CT_RANGE.high_hu)
         for candidate in (network, CubicInterpolation())

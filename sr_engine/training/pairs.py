@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sr_engine import nifti
 from sr_engine.errors import InvalidVolume
-from sr_engine.networks.contract import SliceContract
+from sr_engine.networks.contract import Sampling, SliceContract
 from sr_engine.training.config import DataConfig
 from sr_engine.training.simulate import SliceProfile, thicken
 from sr_engine.volume import FloatArray
@@ -52,6 +52,7 @@ class Batch:
     thick: Tensor
     thin: Tensor
     ratio: int
+    sampling: Sampling
 
 
 def read_folder(config: DataConfig) -> tuple[list[Subject], list[Subject]]:
@@ -103,8 +104,8 @@ def draw(
     odds = np.asarray(config.ratio_weights) / np.sum(config.ratio_weights)
     contract = contracts[int(rng.choice(config.ratios, p=odds))]
     pairs = [_pair(subjects[int(rng.integers(len(subjects)))], config, contract, rng) for _ in range(batch)]
-    thick, thin = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
-    return Batch(thick, thin, contract.ratio)
+    thick, thin, distances = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
+    return Batch(thick, thin, contract.ratio, Sampling(*distances.unbind(1)))
 
 
 def _read(path: Path) -> Subject:
@@ -114,11 +115,15 @@ def _read(path: Path) -> Subject:
 
 def _pair(
     subject: Subject, config: DataConfig, contract: SliceContract, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Thick and thin slices, and distances in mm as in :class:`Sampling`."""
     ratio, count = contract.ratio, contract.slices_in
-    weights = _profile(config, rng).weights(ratio)
+    profile = _profile(config, rng)
+    weights = profile.weights(ratio)
     reach = len(weights) // 2
-    block = _crop(subject, config, (count - 1) * ratio + 1 + 2 * reach, rng)
+    depth = (count - 1) * ratio + 1 + 2 * reach
+    axis = _through_axis(subject, config, depth, rng)
+    block = _crop(subject, config, axis, depth, rng)
     thick = thicken(block, ratio, weights, reach, count)
     if rng.random() < config.noise_share:
         thick += rng.normal(0, rng.uniform(0, config.noise_hu), thick.shape).astype(np.float32)
@@ -126,7 +131,9 @@ def _pair(
         outer, inner = ((0, 1), (-1, -2))[rng.integers(2)]
         thick[outer] = thick[inner]
     start = reach + contract.first_out
-    return thick, np.ascontiguousarray(block[start : start + contract.slices_out])
+    step_mm = subject.spacing_mm[axis] * ratio
+    distances = np.array([step_mm, profile.width * step_mm, subject.spacing_mm[2]], np.float32)
+    return thick, np.ascontiguousarray(block[start : start + contract.slices_out]), distances
 
 
 def _profile(config: DataConfig, rng: np.random.Generator) -> SliceProfile:
@@ -135,9 +142,8 @@ def _profile(config: DataConfig, rng: np.random.Generator) -> SliceProfile:
     return SliceProfile(rng.uniform(0.8, 1.5), gaussian=bool(rng.integers(2)))
 
 
-def _crop(subject: Subject, config: DataConfig, depth: int, rng: np.random.Generator) -> FloatArray:
+def _crop(subject: Subject, config: DataConfig, axis: int, depth: int, rng: np.random.Generator) -> FloatArray:
     """A turned and flipped block (depth, crop, crop) in HU with something to see in it."""
-    axis = _through_axis(subject, config, depth, rng)
     voxels = np.moveaxis(subject.voxels, axis, 0)
     for _ in range(TRIES):
         block = _cut(voxels, subject.spacing_mm, axis, (depth, config.crop), rng)

@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
 from sr_engine.allocator import keep_freed_memory
+from sr_engine.errors import WeightsUnavailable
 from sr_engine.networks import registry
 from sr_engine.networks.contract import SliceNetwork
 from sr_engine.training import state as states
@@ -133,7 +136,7 @@ def loss(predicted: Tensor, truth: Tensor, knee_hu: float) -> Tensor:
 
 def _start(config: TrainingConfig, checkpoint: Path) -> State:
     torch.manual_seed(config.seed)
-    network = registry.entry(config.network).build(config.network_config).to(config.device)
+    network = _first(config).to(config.device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.optimiser.rate, betas=(0.9, 0.99), weight_decay=config.optimiser.weight_decay
     )
@@ -142,6 +145,18 @@ def _start(config: TrainingConfig, checkpoint: Path) -> State:
     if checkpoint.is_file():
         states.restore(checkpoint, state, _fingerprint(config))
     return state
+
+
+def _first(config: TrainingConfig) -> SliceNetwork:
+    network = registry.entry(config.network).build(config.network_config)
+    if config.start is not None:
+        try:
+            odd = network.load_state_dict(safetensors.torch.load_file(config.start), strict=False).unexpected_keys
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise WeightsUnavailable(f"{config.start} cannot be where {config.network} begins: {error}") from error
+        if odd:
+            raise WeightsUnavailable(f"{config.start} has parameters that {config.network} lacks, as {odd[0]}")
+    return network
 
 
 def _fingerprint(config: TrainingConfig) -> str:
@@ -160,7 +175,7 @@ def _advance(state: State, batch: Batch, config: TrainingConfig) -> Progress:
     state.network.train()
     truth = batch.thin.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
-        predicted = state.network(batch.thick.to(device), batch.ratio)
+        predicted = state.network(batch.thick.to(device), batch.ratio, batch.sampling.to(device))
     state.optimiser.zero_grad()
     loss(predicted.float(), truth, options.knee_hu).backward()  # type: ignore[no-untyped-call]
     gradient = torch.nn.utils.clip_grad_norm_(state.network.parameters(), options.clip_norm)

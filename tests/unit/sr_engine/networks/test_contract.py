@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from sr_engine.networks.contract import SliceContract, SliceNetwork
+from sr_engine.networks.contract import Sampling, SliceContract, SliceNetwork
 from sr_engine.networks.registry import NETWORKS
+
+CHEST = Sampling.of(step_mm=5, thickness_mm=5, pixel_mm=0.75)
 
 
 @pytest.fixture(params=list(NETWORKS), scope="module")
@@ -22,7 +24,7 @@ def scan(slices: int, height: int, width: int) -> torch.Tensor:
 def test_shapes_follow_the_contract_at_every_ratio(network: SliceNetwork, ratio: int):
     contract = network.contract(ratio)
     with torch.inference_mode():
-        thin = network(scan(contract.slices_in, 8, 8), ratio)
+        thin = network(scan(contract.slices_in, 8, 8), ratio, CHEST)
     assert contract.ratio == ratio
     assert thin.shape == (1, contract.slices_out, 8, 8)
     assert thin.dtype == torch.float32
@@ -33,29 +35,34 @@ def test_shapes_follow_the_contract_at_every_ratio(network: SliceNetwork, ratio:
 def test_any_plane_size_is_served(network: SliceNetwork, height: int, width: int):
     contract = network.contract(3)
     with torch.inference_mode():
-        assert network(scan(contract.slices_in, height, width), 3).shape == (1, contract.slices_out, height, width)
+        assert network(scan(contract.slices_in, height, width), 3, CHEST).shape == (
+            1,
+            contract.slices_out,
+            height,
+            width,
+        )
 
 
 def test_the_same_input_gives_the_same_output(network: SliceNetwork):
     thick = scan(network.contract(5).slices_in, 16, 8)
     with torch.inference_mode():
-        assert torch.equal(network(thick, 5), network(thick, 5))
+        assert torch.equal(network(thick, 5, CHEST), network(thick, 5, CHEST))
 
 
 def test_items_of_a_batch_do_not_see_each_other(network: SliceNetwork):
     slices = network.contract(5).slices_in
     first, second = scan(slices, 8, 16), -scan(slices, 8, 16)
     with torch.inference_mode():
-        together = network(torch.cat((first, second)), 5)
-        assert torch.allclose(together[:1], network(first, 5), atol=1e-2)
-        assert torch.allclose(together[1:], network(second, 5), atol=1e-2)
+        together = network(torch.cat((first, second)), 5, CHEST)
+        assert torch.allclose(together[:1], network(first, 5, CHEST), atol=1e-2)
+        assert torch.allclose(together[1:], network(second, 5, CHEST), atol=1e-2)
 
 
 def test_untrained_networks_reproduce_thick_slices_exactly(network: SliceNetwork):
     contract = network.contract(5)
     thick = scan(contract.slices_in, 8, 8)
     with torch.inference_mode():
-        thin = network(thick, 5)
+        thin = network(thick, 5, CHEST)
     first = contract.first_out // 5
     assert torch.equal(thin[:, ::5], thick[:, first : first + thin[:, ::5].shape[1]])
 

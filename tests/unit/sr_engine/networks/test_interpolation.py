@@ -2,7 +2,10 @@
 
 import torch
 
+from sr_engine.networks.contract import Sampling
 from sr_engine.networks.interpolation import CubicInterpolation, LinearInterpolation, cubic
+
+CHEST = Sampling.of(step_mm=5, thickness_mm=5, pixel_mm=0.75)
 
 
 def column(*values: float) -> torch.Tensor:
@@ -10,11 +13,11 @@ def column(*values: float) -> torch.Tensor:
 
 
 def test_linear_is_the_straight_line():
-    assert LinearInterpolation()(column(0, 10), 5).flatten().tolist() == [0, 2, 4, 6, 8, 10]
+    assert LinearInterpolation()(column(0, 10), 5, CHEST).flatten().tolist() == [0, 2, 4, 6, 8, 10]
 
 
 def test_cubic_halfway_weighs_minus_1_9_9_minus_1_over_16():
-    thin = CubicInterpolation()(column(16, 32, 64, 160), 2)
+    thin = CubicInterpolation()(column(16, 32, 64, 160), 2, CHEST)
     assert thin.flatten().tolist() == [32, (-16 + 9 * 32 + 9 * 64 - 160) / 16, 64]
 
 

@@ -2,8 +2,11 @@
 
 import torch
 
+from sr_engine.networks.contract import Sampling
 from sr_engine.networks.interpolation import cubic
 from sr_engine.networks.residual_cnn import ResidualCnn
+
+CHEST = Sampling.of(step_mm=5, thickness_mm=5, pixel_mm=0.75)
 
 
 def awake() -> ResidualCnn:
@@ -23,14 +26,14 @@ def test_it_has_454736_parameters():
 
 def test_a_gradient_reaches_every_parameter():
     network = awake()
-    network(scan(), 5).square().mean().backward()
+    network(scan(), 5, CHEST).square().mean().backward()
     assert [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
 
 
 def test_ratio_10_meets_the_slots_of_ratio_5_at_every_second_slice():
     with torch.inference_mode():
-        fine = awake()(scan(), 10) - cubic(scan(), 10)
-        coarse = awake()(scan(), 5) - cubic(scan(), 5)
+        fine = awake()(scan(), 10, CHEST) - cubic(scan(), 10)
+        coarse = awake()(scan(), 5, CHEST) - cubic(scan(), 5)
     assert coarse.abs().max() > 1
     assert torch.allclose(fine[:, ::2], coarse, atol=0.01)
     assert torch.allclose(fine[:, 1::2], (coarse[:, 1:] + coarse[:, :-1]) / 2, atol=0.01)

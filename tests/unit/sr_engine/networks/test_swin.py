@@ -8,6 +8,8 @@ import torch
 from sr_engine.networks import swin
 from sr_engine.networks.swin import SwinLayer
 
+PLAIN = torch.ones(1, 2)
+
 
 def make_layer(window: tuple[int, int], shifted: bool) -> SwinLayer:
     torch.manual_seed(5)
@@ -18,13 +20,21 @@ def make_layer(window: tuple[int, int], shifted: bool) -> SwinLayer:
     return layer
 
 
-def position_bias(layer: SwinLayer, head: int, first: tuple[int, int], second: tuple[int, int]) -> torch.Tensor:
-    scaled = [8 * (a - b) / (size - 1) for a, b, size in zip(first, second, layer.window, strict=True)]
+def position_bias(
+    layer: SwinLayer, head: int, first: tuple[int, int], second: tuple[int, int], stretch: tuple[float, float]
+) -> torch.Tensor:
+    scaled = [8 * (a - b) * s / (w - 1) for a, b, w, s in zip(first, second, layer.window, stretch, strict=True)]
     log = torch.tensor([math.copysign(math.log2(abs(u) + 1), u) / math.log2(8) for u in scaled])
     return 16 * torch.sigmoid(layer.attention.position_mlp(log)[head])
 
 
-def attend(layer: SwinLayer, grid: torch.Tensor, token: tuple[int, int], window: list[tuple[int, int]]) -> torch.Tensor:
+def attend(
+    layer: SwinLayer,
+    grid: torch.Tensor,
+    token: tuple[int, int],
+    window: list[tuple[int, int]],
+    stretch: tuple[float, float],
+) -> torch.Tensor:
     """Attention output of one token; ``window`` lists (row, column) of the grid that share its window and its side."""
     attention, channels = layer.attention, grid.shape[-1]
     size, width = channels // attention.heads, layer.window
@@ -39,13 +49,13 @@ def attend(layer: SwinLayer, grid: torch.Tensor, token: tuple[int, int], window:
             key = grid[other] @ weight_k.T
             cosine = torch.cosine_similarity(query[part], key[part], dim=0)
             places = [tuple((p - s) % w for p, s, w in zip(t, layer.shift, width, strict=True)) for t in (token, other)]
-            logits.append(cosine * math.exp(scale) + position_bias(layer, head, *places))
+            logits.append(cosine * math.exp(scale) + position_bias(layer, head, *places, stretch))
             values.append((grid[other] @ weight_v.T + attention.v_bias)[part])
         mixed.append(torch.softmax(torch.stack(logits), dim=0) @ torch.stack(values))
     return attention.project(torch.cat(mixed))
 
 
-def plain(layer: SwinLayer, grid: torch.Tensor) -> torch.Tensor:
+def plain(layer: SwinLayer, grid: torch.Tensor, stretch: tuple[float, float] = (1, 1)) -> torch.Tensor:
     """Swin V2 for one grid (H, W, C): tokens of one shifted window see each other if no border lies between them."""
     height, width, _ = grid.shape
     output = torch.empty_like(grid)
@@ -57,7 +67,7 @@ def plain(layer: SwinLayer, grid: torch.Tensor) -> torch.Tensor:
     tokens = [(row, column) for row in range(height) for column in range(width)]
     for token in tokens:
         together = [other for other in tokens if window_of(*other) == window_of(*token)]
-        x = grid[token] + layer.attention_norm(attend(layer, grid, token, together))
+        x = grid[token] + layer.attention_norm(attend(layer, grid, token, together, stretch))
         output[token] = x + layer.mlp_norm(layer.mlp(x))
     return output
 
@@ -68,9 +78,32 @@ def test_the_fast_layer_equals_the_formulas(window: tuple[int, int], size: tuple
     layer = make_layer(window, shifted)
     grids = torch.randn(2, *size, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        fast = layer(grids)
+        fast = layer(grids, PLAIN)
         slow = torch.stack([plain(layer, grid) for grid in grids])
     assert torch.allclose(fast, slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
+def test_each_part_of_a_batch_has_its_own_distances(shifted: bool):
+    layer = make_layer((4, 4), shifted)
+    grids = torch.randn(4, 8, 4, 12, generator=torch.Generator().manual_seed(2))
+    stretches = ((1.0, 1.0), (0.5, 2.0))
+    with torch.no_grad():
+        fast = layer(grids, torch.tensor(stretches))
+        slow = torch.stack([plain(layer, grid, stretches[index // 2]) for index, grid in enumerate(grids)])
+        alike = layer(grids, PLAIN)
+    assert torch.allclose(fast, slow, atol=1e-5)
+    assert not torch.allclose(fast[2:], alike[2:], atol=1e-3)
+
+
+@pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
+def test_training_and_inference_attend_alike(shifted: bool):
+    """With gradients the softmax is written out, without them it is fused."""
+    layer = make_layer((4, 4), shifted)
+    grid = torch.randn(2, 8, 8, 12, generator=torch.Generator().manual_seed(2))
+    trained = layer(grid, PLAIN)
+    with torch.no_grad():
+        assert torch.allclose(trained, layer(grid, PLAIN), atol=1e-5)
 
 
 @pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
@@ -78,9 +111,9 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, shifted: bool):
     layer = make_layer((4, 4), shifted)
     grids = torch.randn(2, 16, 12, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        whole = layer(grids)
+        whole = layer(grids, PLAIN)
         monkeypatch.setattr(swin, "CPU_CHUNK_TOKENS", 16)
-        assert torch.allclose(layer(grids), whole, atol=1e-5)
+        assert torch.allclose(layer(grids, PLAIN), whole, atol=1e-5)
 
 
 def test_the_logit_scale_is_held_at_100():
@@ -89,9 +122,9 @@ def test_the_logit_scale_is_held_at_100():
     grid = torch.randn(1, 4, 4, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         layer.attention.logit_scale.fill_(9.0)
-        beyond = layer(grid)
+        beyond = layer(grid, PLAIN)
         layer.attention.logit_scale.fill_(math.log(100))
-        assert torch.equal(beyond, layer(grid))
+        assert torch.equal(beyond, layer(grid, PLAIN))
 
 
 def test_changed_weights_count_at_once():
@@ -99,9 +132,9 @@ def test_changed_weights_count_at_once():
     layer = make_layer((4, 4), False).eval()
     grid = torch.randn(1, 4, 4, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        before = layer(grid)
+        before = layer(grid, PLAIN)
         layer.attention.position_mlp[2].weight.mul_(-2)
-        assert not torch.allclose(before, layer(grid), atol=1e-3)
+        assert not torch.allclose(before, layer(grid, PLAIN), atol=1e-3)
 
 
 def test_a_width_that_heads_cannot_share_is_refused():
