@@ -86,9 +86,12 @@ class SliceNetwork(nn.Module, ABC):
     ----------
     tile_limit : int or None
         Rows and columns it wants to see at once at most; None where the whole plane is cheap.
+    bytes_per_pixel : int
+        Memory that one window takes while it runs, for each of its rows times columns; 0 where that is little.
     """
 
     tile_limit: int | None = None
+    bytes_per_pixel: int = 0
 
     @abstractmethod
     def contract(self, ratio: int) -> SliceContract:

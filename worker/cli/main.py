@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
-from worker.cli import check, files, look, run, train
+from worker.cli import check, experiment, files, look, run, train
 from worker.errors import WorkerError
 
 USAGE_ERROR, FAILURE = 2, 1
@@ -46,6 +46,7 @@ for room, panel in (
     (check, "Check the installation"),
     (files, "Without a network"),
     (train, "Make weights"),
+    (experiment, "Make weights"),
 ):
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)

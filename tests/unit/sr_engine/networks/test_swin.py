@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sr_engine.networks import swin
+from sr_engine.networks import windows
 from sr_engine.networks.swin import SwinLayer
 
 PLAIN = torch.ones(1, 2)
@@ -112,7 +112,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, shifted: bool):
     grids = torch.randn(2, 16, 12, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         whole = layer(grids, PLAIN)
-        monkeypatch.setattr(swin, "CPU_CHUNK_TOKENS", 16)
+        monkeypatch.setattr(windows, "CPU_CHUNK_TOKENS", 16)
         assert torch.allclose(layer(grids, PLAIN), whole, atol=1e-5)
 
 
