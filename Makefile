@@ -11,8 +11,13 @@ NETWORK ?=
 # Where the public CT volumes lie, and which of them no weights were trained on.
 THINSLICE_DATA ?= ../shared/data
 HELD_OUT ?= $(wildcard $(THINSLICE_DATA)/train/lungfcp_01_0001* $(THINSLICE_DATA)/train/qin_lsc_0028* $(THINSLICE_DATA)/train/phantom_fda*)
+R168 ?= $(THINSLICE_DATA)/dicom/chest_5mm_toshiba_R168
+# WEIGHTS="a.safetensors b.safetensors" for other ones than those that come with the program; PLANE=96 for a quick look.
+WEIGHTS ?=
+PLANE ?=
+BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults test-dicom bench-quality lock clean
+.PHONY: help setup system demo test check test-faults test-dicom bench-quality bench-engine panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,7 +46,13 @@ test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, 
 
 bench-quality: setup ## PSNR and density against interpolation, on volumes never trained on (an hour on 2 cores)
 	$(BIN)/python -m sr_engine.evaluation.quality $(HELD_OUT) --ratios 2 3 5 \
-		--weights sr_engine/training/checkpoints/tvsrn_v2.safetensors --output tests/bench/results/quality.json
+		$(if $(PLANE),--plane $(PLANE)) $(if $(WEIGHTS),--weights $(WEIGHTS)) --output tests/bench/results/quality.json
+
+bench-engine: setup ## speed beside the plain module, float32 and bfloat16, on a real series (minutes on one core)
+	$(BIN)/python -m tests.bench.engine $(R168) --weights $(BENCH_WEIGHTS)
+
+panels: setup ## pictures for docs/images, and the real series averaged back (minutes)
+	$(BIN)/python -m tests.bench.panels --held-out $(firstword $(HELD_OUT)) --series $(R168) --weights $(BENCH_WEIGHTS)
 
 check: setup ## ruff, mypy and the house rules
 	$(BIN)/ruff check .

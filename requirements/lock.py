@@ -47,5 +47,5 @@ def split_off_torch(lock: Path) -> None:
 
 
 if __name__ == "__main__":
-    split_off_torch(compile_lock("runtime"))
-    compile_lock("dev")
+    for name in ("runtime", "training", "dev"):
+        split_off_torch(compile_lock(name))

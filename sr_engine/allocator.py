@@ -1,9 +1,11 @@
-"""Tell the C library to keep freed memory: without it every large temporary costs fresh pages from the kernel.
+"""Memory: how much there is, and telling the C library to keep what was freed.
 
+Without the latter every large temporary costs fresh pages from the kernel.
 Measured on TVSRN-V2 in fp32 on two cores: a fifth faster, a twentieth of the page faults, the same memory.
 """
 
 import ctypes
+import os
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # malloc.h of glibc
@@ -29,3 +31,11 @@ def keep_freed_memory() -> bool:
     )
     results = [mallopt(name, value) for name, value in settings]  # all of them, even if one is refused
     return all(result == 1 for result in results)
+
+
+def memory_bytes() -> int:
+    """Physical memory of the machine; 8 GB where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 8 << 30

@@ -1,7 +1,7 @@
 """What the engine can be told. Values are passed in; nothing here reads a file or the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -18,3 +18,5 @@ class EngineSettings(BaseModel):
     data_consistency: bool = True
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: int = Field(default=0, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    tile: int = Field(default=512, ge=64)

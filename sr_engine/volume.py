@@ -101,6 +101,9 @@ class SelfCheck:
     roughness_ratio : float
         Mean absolute slice-to-slice step of the restored volume against that of straight lines between thick slices
         (1 = equal).
+    laa950_percent, source_laa950_percent : float or None
+        Low attenuation area: per cent of eroded lung below -950 HU, of the restored volume and of its source in the
+        same lung; None where no lung was found. Thin slices are expected to have more, averaging hides small holes.
     """
 
     mean_offset_hu: float
@@ -110,6 +113,8 @@ class SelfCheck:
     minimum_hu: float
     maximum_hu: float
     roughness_ratio: float
+    laa950_percent: float | None = None
+    source_laa950_percent: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sr_engine.training.config import TrainingConfig
 from sr_engine.training.heldout import gains_db
@@ -38,9 +38,15 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folds: tuple[tuple[str, ...], ...]
+    folds: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]
     base: dict[str, Any]
     variants: dict[str, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _every_run_can_be_told(self) -> Self:
+        for variant in self.variants:
+            self.config(variant, self.folds[0])
+        return self
 
     def config(self, variant: str, fold: Sequence[str]) -> TrainingConfig:
         """Return the run of one variant in one fold; volumes that the variant holds out itself are not scored."""

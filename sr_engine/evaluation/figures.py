@@ -9,7 +9,7 @@ from scipy import stats
 
 from sr_engine.inference.consistency import make_consistent
 from sr_engine.inference.restore import predict
-from sr_engine.inference.selfcheck import check, find_lung
+from sr_engine.inference.selfcheck import check, find_lung, laa950
 from sr_engine.intensity import CT_RANGE
 from sr_engine.metrics import psnr_db, ssim
 from sr_engine.networks.contract import SliceNetwork
@@ -17,8 +17,7 @@ from sr_engine.training.simulate import SliceProfile, thicken_volume
 from sr_engine.volume import FloatArray, Volume
 
 CONSISTENT = "+ consistency"
-INTERPOLATIONS = ("linear", "cubic")
-EMPHYSEMA_HU = -950.0
+INTERPOLATIONS = ("linear", "cubic", "lanczos")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,11 @@ class Score:
         PSNR of slices at thick positions, of those in between, and of the truth's eroded lung.
     rms_back_hu, lung_offset_hu : float
         Restored slices averaged back against the thick ones: RMS, and mean inside eroded lung.
+    lung_shift_hu, lung_shift_thick_hu : float
+        Mean in the truth's eroded lung minus that of the truth: restored, thick slices.
     laa950, laa950_thick, laa950_truth : float
-        Per cent of eroded lung below -950 HU: restored, thick slices, truth.
+        Per cent of the truth's eroded lung below -950 HU: restored, thick slices, truth. Thick slices are looked at in
+        the same lung, at their positions.
     p_better : float or None
         One-sided Wilcoxon test over slices that PSNR is above that of the better interpolation; None for that itself.
     """
@@ -53,6 +55,8 @@ class Score:
     lung_db: float | None
     rms_back_hu: float
     lung_offset_hu: float | None
+    lung_shift_hu: float | None
+    lung_shift_thick_hu: float | None
     laa950: float | None
     laa950_thick: float | None
     laa950_truth: float | None
@@ -118,9 +122,11 @@ def _score(case: _Case, method: str, restored: FloatArray, better: npt.NDArray[n
         lung_db=_db(restored[lung], case.truth[lung]) if lung.any() else None,
         rms_back_hu=back.rms_error_hu,
         lung_offset_hu=back.lung_offset_hu,
-        laa950=_emphysema(restored, lung),
-        laa950_thick=_emphysema(case.source.voxels, lung[:: case.ratio]),
-        laa950_truth=_emphysema(case.truth, lung),
+        lung_shift_hu=_shift(restored, lung, case),
+        lung_shift_thick_hu=_shift(case.source.voxels, lung[:: case.ratio], case),
+        laa950=laa950(restored, lung),
+        laa950_thick=laa950(case.source.voxels, lung[:: case.ratio]),
+        laa950_truth=laa950(case.truth, lung),
         p_better=_p_better(_slices_db(restored, case.truth), better),
     )
 
@@ -133,8 +139,11 @@ def _slices_db(restored: FloatArray, truth: FloatArray) -> npt.NDArray[np.float6
     return np.array([_db(a[None], b[None]) for a, b in zip(restored, truth, strict=True)])
 
 
-def _emphysema(voxels: FloatArray, lung: npt.NDArray[np.bool_]) -> float | None:
-    return float((voxels[lung] < EMPHYSEMA_HU).mean() * 100) if lung.any() else None
+def _shift(voxels: FloatArray, lung: npt.NDArray[np.bool_], case: _Case) -> float | None:
+    """Mean in lung minus that of the truth, HU."""
+    if not lung.any():
+        return None
+    return float(voxels[lung].mean(dtype=np.float64) - case.truth[case.lung].mean(dtype=np.float64))
 
 
 def _p_better(slices: npt.NDArray[np.float64], better: npt.NDArray[np.float64]) -> float | None:

@@ -1,4 +1,4 @@
-"""A picture for people: the thick series beside the thin one, cut coronally, where slice thickness shows."""
+"""A picture for people: the thick series beside the thin one, cut across the slices, where their thickness shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from scipy import ndimage
 from sr_engine.errors import InvalidVolume
 from sr_engine.volume import FloatArray, Volume
 
+PLANES = ("coronal", "sagittal")
 WINDOWS = {"lung": (-550.0, 1400.0), "soft tissue": (40.0, 400.0)}  # (centre, width), HU
 ERROR_RANGE_HU = 200.0
 VIEW_PX, GAP_PX, HEAD_PX, CAPTION_PX, FOOT_PX = 400, 14, 52, 40, 40
@@ -58,11 +59,12 @@ def coronal_panel(
     title: str = "",
     footer: str = "Not for primary diagnosis",
     row: int | None = None,
+    plane: str = "coronal",
 ) -> Path:
-    """Write a PNG of coronal views side by side at true proportions, and under each an enlarged detail.
+    """Write a PNG of coronal (or sagittal) views side by side at true proportions, and under each an enlarged detail.
 
-    The detail is the square of 64 mm in which the thick and the thin view differ most. Head is up, columns run as in
-    the axial images. Thick slices are drawn as blocks, so that people see how thick they are.
+    The detail is the square of 64 mm in which the thick and the thin view differ most. Head is up, columns (sagittal:
+    rows, front to the left) run as in the axial images. Thick slices are drawn as blocks, to show how thick they are.
 
     Parameters
     ----------
@@ -76,17 +78,24 @@ def coronal_panel(
     title, footer : str
         What the volumes are, and what the picture must not be used for.
     row : int or None
-        Row of the axial images to cut along; None takes the middle one.
+        Row of the axial images to cut along (sagittal: column); None takes the middle one.
+    plane : str
+        ``coronal`` or ``sagittal``.
 
     Raises
     ------
     InvalidVolume
         Rows and columns differ, or the truth's slices are not those of ``thin``.
     ValueError
-        Unknown window.
+        Unknown window or plane.
     """
     if window not in WINDOWS:
         raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {window}")
+    if plane not in PLANES:
+        raise ValueError(f"plane must be one of {', '.join(PLANES)}, not {plane}")
+    if plane == "sagittal":
+        thick, thin = _turned(thick), _turned(thin)
+        truth, baseline = truth and _turned(truth), baseline and _turned(baseline)
     views = _views(thick, thin, truth, baseline, thin_title, baseline_title)
     whole = _whole(thick, thick.voxels.shape[1] // 2 if row is None else row)
     detail = _detail(whole, thick, thin, window)
@@ -96,10 +105,17 @@ def coronal_panel(
         pictures = [_picture(view, thick, frame, window) for frame in (whole, detail)]
         _mark(pictures, whole, detail)
         _place(canvas, left, view, pictures)
-    _write(canvas, title, f"Coronal, {window} window", footer)
+    _write(canvas, title, f"{plane.capitalize()}, {window} window", footer)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(path)
     return path
+
+
+def _turned(volume: Volume) -> Volume:
+    """Swap rows and columns, so that a coronal cut of the result is a sagittal one of ``volume``."""
+    slices, rows, columns = volume.spacing_mm
+    affine = volume.affine[:, [0, 2, 1, 3]]
+    return Volume(volume.voxels.transpose(0, 2, 1), (slices, columns, rows), affine, volume.slice_thickness_mm)
 
 
 def _views(

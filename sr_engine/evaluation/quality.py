@@ -2,60 +2,38 @@
 
 Thick slices are simulated from a thin volume (a box as wide as the spacing), restored by every method, and compared
 with the thin truth between the first and the last thick position. PSNR is over -1024..2048 HU, one mean over all voxels
-compared; nothing is masked but where it says lung.
+compared; nothing is masked but where it says lung. Figures are written after every volume and ratio; a run that is
+started again with the same methods goes on after the last of them.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from sr_engine import checkpoint, nifti
+from sr_engine.errors import WeightsUnavailable
 from sr_engine.evaluation.figures import INTERPOLATIONS, Score, score_volume
+from sr_engine.evaluation.tables import density, summary, table
 from sr_engine.intensity import CT_RANGE
 from sr_engine.networks.contract import SliceNetwork
-from sr_engine.networks.registry import NETWORKS
+from sr_engine.networks.registry import NETWORKS, WEIGHTS_FOLDER
 from sr_engine.volume import Volume
 
-HEADINGS = (
-    "volume", "ratio", "method", "PSNR dB", "gain dB", "p", "SSIM", "at thick", "between", "lung dB", "back RMS HU",
-    "lung offset HU", "LAA-950 % (thick, truth)",
-)  # fmt: skip
-
-
-def table(scores: Sequence[Score]) -> str:
-    """Markdown: a line per volume, ratio and method, with the gain in PSNR over the better interpolation."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(_cells(score, _better(scores, score)) for score in scores)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _better(scores: Sequence[Score], like: Score) -> float:
-    """PSNR of the better interpolation on the same volume at the same ratio."""
-    return max(
-        score.psnr_db
-        for score in scores
-        if (score.volume, score.ratio) == (like.volume, like.ratio) and score.method in INTERPOLATIONS
-    )
-
-
-def _cells(score: Score, better: float) -> tuple[str, ...]:
-    lung = ("none", "none", "none")
-    if score.lung_db is not None:
-        lung = (
-            f"{score.lung_db:.2f}",
-            "none" if score.lung_offset_hu is None else f"{score.lung_offset_hu:+.2f}",
-            f"{score.laa950:.2f} ({score.laa950_thick:.2f}, {score.laa950_truth:.2f})",
-        )
-    return (
-        score.volume, str(score.ratio), score.method, f"{score.psnr_db:.2f}", f"{score.psnr_db - better:+.2f}",
-        "" if score.p_better is None else f"{score.p_better:.1g}", f"{score.ssim:.4f}", f"{score.at_thick_db:.2f}",
-        f"{score.between_db:.2f}", lung[0], f"{score.rms_back_hu:.1f}", lung[1], lung[2],
-    )  # fmt: skip
+CHECKPOINTS_FOLDER = Path(__file__).parents[1] / "training" / "checkpoints"
+PROTOCOL = (
+    f"PSNR and SSIM over [{CT_RANGE.low_hu:g}, {CT_RANGE.high_hu:g}] HU, whole volume between the first and the last "
+    "thick position, nothing masked; lung dB, shift and LAA-950 inside the truth's eroded lung; lung offset after "
+    "averaging back. Thick slices: box as wide as the spacing. Gains in dB over the better of linear and cubic, and "
+    "over the best interpolation; p: one-sided Wilcoxon test over slices against the latter."
+)
 
 
 def middle(volume: Volume, plane: int) -> Volume:
@@ -67,33 +45,88 @@ def middle(volume: Volume, plane: int) -> Volume:
     return Volume(voxels, volume.spacing_mm, volume.affine, volume.slice_thickness_mm)
 
 
+def methods(weights: Sequence[Path]) -> dict[str, tuple[SliceNetwork, str]]:
+    """Networks by name, interpolations first and the best network last, each with the digest of its weights."""
+    found = {name: (NETWORKS[name].build({}), "") for name in INTERPOLATIONS if name in NETWORKS}
+    loaded = {}
+    for path in weights:
+        network, card = checkpoint.load(path)
+        loaded[card.network] = (network, card.digest)
+    return found | {name: loaded[name] for name in NETWORKS if name in loaded}
+
+
+def installed_weights() -> list[Path]:
+    """Weights that come with the program, and where there are none those among the checkpoints of its training."""
+    by_name: dict[str, Path] = {}
+    for path in (*sorted(CHECKPOINTS_FOLDER.glob("*.safetensors")), *sorted(WEIGHTS_FOLDER.glob("*.safetensors"))):
+        try:
+            by_name[checkpoint.load(path)[1].network] = path
+        except WeightsUnavailable as error:
+            sys.stderr.write(f"left out: {error}\n")
+    return list(by_name.values())
+
+
 def main() -> None:
-    """Score the given volumes and print the table."""
+    """Score the given volumes and print the tables."""
     options = _options().parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    networks: dict[str, SliceNetwork] = {name: NETWORKS[name].build({}) for name in INTERPOLATIONS}
-    for weights in options.weights:
-        network, card = checkpoint.load(weights)
-        networks[card.network] = network
-    scores: list[Score] = []
-    for path in options.volumes:
-        volume = middle(nifti.load(path), options.plane)
-        for ratio in options.ratios:
-            scores += score_volume(path.name.split(".nii")[0], volume, ratio, networks)
-            sys.stderr.write(f"{path.name} at ratio {ratio} done\n")
-    sys.stdout.write(table(scores) + "\n")
-    if options.output is not None:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        protocol = {"range_hu": [CT_RANGE.low_hu, CT_RANGE.high_hu], "profile": "box", "plane": options.plane}
-        content = {"protocol": protocol, "scores": [asdict(score) for score in scores]}
-        options.output.write_text(json.dumps(content, indent=1) + "\n")
+    known = methods(installed_weights() if options.weights is None else options.weights)
+    header = {
+        "protocol": {
+            "text": PROTOCOL, "range_hu": [CT_RANGE.low_hu, CT_RANGE.high_hu], "profile": "box", "plane": options.plane,
+        },
+        "methods": {name: digest for name, (_, digest) in known.items()},
+    }  # fmt: skip
+    scores = _earlier(options.output, header)
+    for score in _new_scores(options, {name: network for name, (network, _) in known.items()}, scores):
+        scores.append(score)
+        if options.output is not None and score.method.startswith(list(known)[-1] + " "):  # the last of a volume
+            _write(options.output, header, scores)
+    sys.stdout.write("\n\n".join((PROTOCOL, table(scores), summary(scores), density(scores, list(known)[-1]))) + "\n")
+
+
+def _new_scores(
+    options: argparse.Namespace, networks: dict[str, SliceNetwork], scores: Sequence[Score]
+) -> Iterator[Score]:
+    """Score what is not scored yet, with a bar on standard error."""
+    done = {(score.volume, score.ratio) for score in scores}
+    cases = [(path, ratio) for path in options.volumes for ratio in options.ratios if (_name(path), ratio) not in done]
+    total, count, start = 2 * len(networks) * len(cases), 0, time.monotonic()
+    for path, ratio in cases:
+        for score in score_volume(_name(path), middle(nifti.load(path), options.plane), ratio, networks):
+            count += 1
+            left = (time.monotonic() - start) * (total - count) / count / 60
+            filled = "#" * (30 * count // total)
+            sys.stderr.write(f"\r[{filled:<30}] {count}/{total}, {left:.0f} min left: {score.volume} x{ratio} ")
+            yield score
+    sys.stderr.write("\n")
+
+
+def _name(path: Path) -> str:
+    return path.name.split(".nii")[0]
+
+
+def _earlier(output: Path | None, header: dict[str, Any]) -> list[Score]:
+    """Scores of an earlier run by the same protocol and methods."""
+    if output is None or not output.is_file():
+        return []
+    content = json.loads(output.read_text())
+    same = all(content.get(key) == value for key, value in header.items())
+    return [Score(**score) for score in content["scores"]] if same else []
+
+
+def _write(output: Path, header: dict[str, Any], scores: Sequence[Score]) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f"{output.name}.part")
+    part.write_text(json.dumps({**header, "scores": [asdict(score) for score in scores]}, indent=1) + "\n")
+    part.replace(output)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="PSNR of restored slices against thin truth.")
     parser.add_argument("volumes", nargs="+", type=Path, help="thin NIfTI volumes that no weights were trained on")
-    parser.add_argument("--weights", nargs="*", type=Path, default=[], help="weights files with their cards")
+    parser.add_argument("--weights", nargs="*", type=Path, help="with their cards; default: all there are")
     parser.add_argument("--ratios", nargs="+", type=int, default=[2, 3, 5])
     parser.add_argument("--plane", type=int, default=0, help="only the middle of each slice, in voxels; 0 for all")
     parser.add_argument("--threads", type=int, default=0)

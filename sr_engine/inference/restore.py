@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_engine.allocator import keep_freed_memory
+from sr_engine.allocator import keep_freed_memory, memory_bytes
 from sr_engine.errors import EngineError, InvalidVolume, OutOfMemory
 from sr_engine.inference import model, tiling
 from sr_engine.inference.blending import Blender
@@ -25,6 +25,7 @@ Progress = Callable[[int, int], None]
 Tile = tuple[tiling.Window, slice, slice]
 
 SMALLEST_TILE = 64
+MEMORY_SHARE = 0.5  # of the machine's memory, for tiles that are worked on at the same time
 AIR_FLOOR_HU = -1024.0  # what scanners store for the darkest air
 OVERSHOOT = 0.1  # of the source's range
 
@@ -46,7 +47,7 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     volume : Volume
         Thick slices, one or more, finite HU.
     settings : EngineSettings
-        Network, weights, target spacing, device.
+        Network, weights, target spacing, device, precision, largest tile.
     progress : callable, optional
         Called with (tiles done, tiles in all) after every tile; begins anew if a tile did not fit the device.
 
@@ -74,8 +75,10 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     device = _device(settings)
     keep_freed_memory()
     network = model.load(settings).to(device)
-    run = _Run(network, ratio, sampling_of(volume), device, settings.threads or torch.get_num_threads())
-    voxels = _run_smaller_until_it_fits(run, volume.voxels, progress)
+    limit = network.tile_limit and min(network.tile_limit, settings.tile)
+    threads = settings.threads or _threads_that_fit(network, volume, limit)
+    run = _Run(network, ratio, sampling_of(volume), device, threads, settings.precision == "bfloat16")
+    voxels = _run_smaller_until_it_fits(run, volume.voxels, limit, progress)
     if identity.learned and settings.data_consistency:
         make_consistent(voxels, volume.voxels, ratio, volume.slice_thickness_mm / volume.spacing_mm[0])
     _limit(voxels, volume.voxels)
@@ -108,20 +111,32 @@ def _device(settings: EngineSettings) -> torch.device:
     return torch.device(settings.device)
 
 
+def _threads_that_fit(network: SliceNetwork, volume: Volume, limit: int | None) -> int:
+    """Tiles the CPU can work on at a time: one a core, but no more than half of the machine's memory holds.
+
+    Memory decides how many run at a time and not how large they are, so results do not depend on the machine.
+    """
+    rows, columns = (tiling.spans(size, limit)[0].stop for size in volume.voxels.shape[1:])
+    needed = max(1, network.bytes_per_pixel * rows * columns)
+    return max(1, min(torch.get_num_threads(), int(MEMORY_SHARE * memory_bytes() / needed)))
+
+
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from tile to tile."""
+    """What stays the same from tile to tile; ``bfloat16`` is for matrix products alone (autocast)."""
 
     network: SliceNetwork
     ratio: int
     sampling: Sampling
     device: torch.device
     threads: int
+    bfloat16: bool = False
 
 
-def _run_smaller_until_it_fits(run: _Run, voxels: FloatArray, progress: Progress | None) -> FloatArray:
-    """Run with the network's own tile limit, and with half of it as long as the device's memory does not suffice."""
-    limit = run.network.tile_limit
+def _run_smaller_until_it_fits(
+    run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None
+) -> FloatArray:
+    """Run with tiles up to ``limit``, and up to half of it as long as the device's memory does not suffice."""
     while True:
         try:
             return _predict(run, voxels, limit, progress)
@@ -160,8 +175,9 @@ def predict(network: SliceNetwork, thick: Volume, ratio: int) -> FloatArray:
     """
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    run = _Run(network, ratio, sampling_of(thick), device, torch.get_num_threads())
-    return _predict(run, thick.voxels, network.tile_limit, None)
+    limit = network.tile_limit
+    run = _Run(network, ratio, sampling_of(thick), device, _threads_that_fit(network, thick, limit))
+    return _predict(run, thick.voxels, limit, None)
 
 
 def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None) -> FloatArray:
@@ -186,7 +202,8 @@ def _predict_tile(run: _Run, voxels: FloatArray, tile: Tile) -> Tensor:
     """Thin slices of one tile that lie inside the volume, on the CPU."""
     window, rows, columns = tile
     thick = torch.from_numpy(voxels[list(window.thick), rows, columns]).unsqueeze(0)
-    predicted: Tensor = run.network(thick.to(run.device), run.ratio, run.sampling.to(run.device))
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.bfloat16):
+        predicted: Tensor = run.network(thick.to(run.device), run.ratio, run.sampling.to(run.device))
     return predicted[0, window.outputs].cpu()
 
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from sr_engine.volume import FloatArray, SelfCheck, Volume
 
+EMPHYSEMA_HU = -950.0  # LAA-950, the usual density score of emphysema on inspiratory CT
 LUNG_BELOW_HU = -320.0  # between lung (-950..-500) and soft tissue (0..80)
 SMALLEST_LUNG_MM3 = 100_000.0  # 100 ml; keeps bowel gas and table foam out
 LUNG_SHARE = 0.25  # of the largest air space: keeps the second lung, drops the rest
@@ -55,7 +56,14 @@ def check(restored: Volume, source: Volume, ratio: int) -> SelfCheck:
         minimum_hu=float(restored.voxels.min()),
         maximum_hu=float(restored.voxels.max()),
         roughness_ratio=roughness_ratio(restored.voxels, source.voxels, ratio),
+        laa950_percent=laa950(restored.voxels, _nearest(lung, len(restored.voxels), ratio)),
+        source_laa950_percent=laa950(source.voxels, lung),
     )
+
+
+def laa950(voxels: FloatArray, lung: npt.NDArray[np.bool_]) -> float | None:
+    """Per cent of the voxels in ``lung``, of the same shape, that lie below -950 HU; None where there is no lung."""
+    return float((voxels[lung] < EMPHYSEMA_HU).mean() * 100) if lung.any() else None
 
 
 def box_profile(width_mm: float, step_mm: float) -> npt.NDArray[np.float64]:
@@ -96,6 +104,12 @@ def find_lung(source: Volume) -> npt.NDArray[np.bool_]:
     inner = ndimage.binary_erosion(kept[labels], np.ones((3, 5, 5)))  # type: ignore[attr-defined]
     fine = inner.repeat(COARSE, axis=1).repeat(COARSE, axis=2)
     return np.asarray(fine[:, : source.voxels.shape[1], : source.voxels.shape[2]], dtype=np.bool_)
+
+
+def _nearest(lung: npt.NDArray[np.bool_], thin_slices: int, ratio: int) -> npt.NDArray[np.bool_]:
+    """Lung on the thin grid: every thin slice has that of the nearest thick one."""
+    nearest = (np.arange(thin_slices) + ratio // 2) // ratio
+    return np.asarray(lung[np.minimum(nearest, len(lung) - 1)], dtype=np.bool_)
 
 
 def _whole_profiles(thick_slices: int, ratio: int, reach: int) -> list[int]:

@@ -92,7 +92,7 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
             "TVSRN-V2 without through-plane attention", True, "1", _from(TvsrnV2, TvsrnV2Config, tab_layers=0)
         ),
         "tvsrn": NetworkEntry("TVSRN", True, "1", _tvsrn),
-        "tvsrn_v2": NetworkEntry("TVSRN-V2", True, "1", _from(TvsrnV2, TvsrnV2Config)),
+        "tvsrn_v2": NetworkEntry("TVSRN-V2", True, "2", _from(TvsrnV2, TvsrnV2Config)),
     }
 )
 

@@ -1,24 +1,29 @@
 """What a training run can be told; the keys of its TOML file. Values are passed in, nothing here reads a file."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """One table of a run's file: frozen, and an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DataConfig(_Table):
+class DataConfig(Table):
     """[data]: which volumes teach, which are only looked at, and how pairs are drawn from them.
 
     Attributes
     ----------
     folder : Path
-        NIfTI volumes in HU; every file that is not held out teaches.
+        Where the volumes lie.
+    layout : str
+        ``thin``: thin NIfTI volumes in HU. ``paired``: folders thin and thick with files of equal names.
+        ``rplhr``: the RPLHR-CT release. See :mod:`sr_engine.training.readers`.
     held_out : tuple of str
         Beginnings of file names that are never trained on. Name every volume of a patient.
     scored : tuple of str
@@ -28,10 +33,12 @@ class DataConfig(_Table):
     crop : int
         Rows and columns of a training crop; a multiple of the network's window saves padding.
     thin_mm : float
-        Slices up to this far apart are a thin target along z; volumes beyond it mostly teach along x and y, where
-        their pixels are fine (the idea of SMORE).
+        Volumes whose slices lie up to this far apart are thin.
+    thin_often : float
+        How often a thin volume is drawn for every time that a coarser one is.
     thin_share, coarse_share : float
-        How often z is the through-plane axis for thin and for coarser volumes; x and y share the rest.
+        How often z is the through-plane axis for thin and for coarser volumes; x and y, where pixels are fine, share
+        the rest (the idea of SMORE). What each is worth: docs/training.md.
     odd_profile_share : float
         How often the slice profile is not a box as wide as the spacing but a wider or narrower box or a Gaussian.
     noise_share, noise_hu : float
@@ -40,25 +47,37 @@ class DataConfig(_Table):
         How often the outer slice at either end repeats its neighbour, as at a volume's ends.
     least_contrast_hu : float
         Crops flatter than this standard deviation are drawn again, a few times.
+    real_share : float
+        How often a volume that has a real thick reconstruction teaches with it, at that one's ratio; else with
+        simulated slices.
+    cap_mm : float, optional
+        TVSRN-V2's bound on simulated slices along z: spacing at most this (3 mm in the paper).
+    least_slices : int
+        The same paper's other bound: at least so many thick slices from the whole volume (130); 0 for no bound.
     """
 
     folder: Path
+    layout: Literal["thin", "paired", "rplhr"] = "thin"
     held_out: tuple[str, ...]
     scored: tuple[str, ...] = ()
     ratios: tuple[Annotated[int, Field(ge=2)], ...] = (2, 3, 4, 5, 6)
     ratio_weights: tuple[Annotated[float, Field(ge=0)], ...] = (1, 1.5, 1.5, 4, 1)
     crop: Annotated[int, Field(ge=8)] = 32
     thin_mm: Annotated[float, Field(gt=0)] = 2.5
+    thin_often: Annotated[float, Field(gt=0)] = 2.5
     thin_share: Share = 0.5
-    coarse_share: Share = 0.2
+    coarse_share: Share = 0.35
     odd_profile_share: Share = 0.3
     noise_share: Share = 0.2
     noise_hu: Annotated[float, Field(ge=0)] = 8.0
     edge_share: Share = 0.1
     least_contrast_hu: Annotated[float, Field(ge=0)] = 120.0
+    real_share: Share = 0.5
+    cap_mm: Annotated[float, Field(gt=0)] | None = None
+    least_slices: Annotated[int, Field(ge=0)] = 0
 
 
-class OptimiserConfig(_Table):
+class OptimiserConfig(Table):
     """[optimiser]: how long and how fast.
 
     Attributes
@@ -87,7 +106,34 @@ class OptimiserConfig(_Table):
     bfloat16: bool = False
 
 
-class TrainingConfig(_Table):
+class PerceptualConfig(Table):
+    """[perceptual]: the second stage of RDST (arXiv 2302.11184, III-D), off where the table is absent.
+
+    The loss is alpha * L + lambda * L_U, L as in ``optimiser.knee_hu`` and L_U from a frozen segmentation U-Net.
+
+    Attributes
+    ----------
+    weights : Path
+        The U-Net, see :mod:`sr_engine.training.segmenter`.
+    kind : str
+        ``encoder``: L_E, features of the encoder; ``decoder``: L_D, of the decoder; ``segmentation``: L_HRL, soft Dice
+        against the U-Net's own segmentation of the truth.
+    layers : tuple of int
+        Levels whose features are compared, 0 at full scale, 1 at half; the paper's best is E(1).
+    alpha, lambda : float
+        The paper's 1 and 10.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+    weights: Path
+    kind: Literal["encoder", "decoder", "segmentation"] = "encoder"
+    layers: Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], Field(min_length=1)] = (1,)
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    lambda_: Annotated[float, Field(ge=0, alias="lambda")] = 10.0
+
+
+class TrainingConfig(Table):
     """One training run.
 
     Attributes
@@ -104,6 +150,8 @@ class TrainingConfig(_Table):
         Steps between checkpoints, and between looks at the held-out volumes.
     device, threads
         As torch names it; 0 threads leaves torch's own number.
+    loaders : int
+        Threads that draw pairs ahead of the fit; 0 draws them in between. A GPU needs some; results do not change.
     """
 
     network: str = "tvsrn_v2"
@@ -114,5 +162,7 @@ class TrainingConfig(_Table):
     score_every: Annotated[int, Field(ge=1)] = 250
     device: str = "cpu"
     threads: Annotated[int, Field(ge=0)] = 0
+    loaders: Annotated[int, Field(ge=0)] = 0
     data: DataConfig
     optimiser: OptimiserConfig
+    perceptual: PerceptualConfig | None = None

@@ -1,48 +1,34 @@
-"""Training pairs: crops of thin volumes and the thick slices simulated from them.
+"""Training pairs: crops of thin volumes and their thick slices, simulated from them or real.
 
-Few patients must teach much, so any axis can be the through-plane one: pixels of 0.5 to 1 mm averaged along x or y show
-true fine detail even where the slices are thick. The plane then has z as one of its axes, which is interpolated to the
-pixel size.
+Few patients must teach much, so any axis of a thin volume can be the through-plane one: pixels of 0.5 to 1 mm averaged
+along x or y show true fine detail. The plane then has z as one of its axes, which is interpolated to the pixel size;
+of a coarse volume that makes a plane too smooth to teach from, see docs/training.md.
 
 Everything drawn depends on (seed, step) alone, so a run that was cut goes on as if it had not been.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sr_engine import nifti
 from sr_engine.errors import InvalidVolume
 from sr_engine.networks.contract import Sampling, SliceContract
 from sr_engine.training.config import DataConfig
 from sr_engine.training.simulate import SliceProfile, thicken
+from sr_engine.training.subjects import RealThick, Subject, Voxels
+from sr_engine.training.teachers import axis_odds, real_of, teachers
 from sr_engine.volume import FloatArray
 
 TRIES = 6  # how often a flat crop is drawn again
+PICKS = 20  # how often a volume too short for its slice profile gives way to another
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A thin volume that teaches or is scored.
-
-    Attributes
-    ----------
-    name : str
-        File name without its ending.
-    voxels : ndarray, int16, shape (slices, rows, columns)
-        HU; whole numbers spare half the memory.
-    spacing_mm : tuple of float
-        Along (slice, row, column).
-    """
-
-    name: str
-    voxels: npt.NDArray[np.int16]
-    spacing_mm: tuple[float, float, float]
+class _TooShort(InvalidVolume):
+    """A volume cannot hold the thin slices that a window and its profiles need."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +39,6 @@ class Batch:
     thin: Tensor
     ratio: int
     sampling: Sampling
-
-
-def read_folder(config: DataConfig) -> tuple[list[Subject], list[Subject]]:
-    """Read all volumes of a folder; return those that teach, and those that are held out and scored.
-
-    Raises
-    ------
-    InvalidVolume
-        A file is not a volume, none is left to teach, or a name in ``held_out`` fits no file.
-    """
-    paths = sorted(path for path in config.folder.glob("*") if path.name.endswith(nifti.ENDINGS))
-    for name in (*config.held_out, *config.scored):
-        if not any(path.name.startswith(name) for path in paths):
-            raise InvalidVolume(f"{config.folder} has no volume that begins with {name!r}: correct held_out or scored")
-    teach = [path for path in paths if not path.name.startswith(config.held_out)]
-    scored = [
-        path
-        for path in paths
-        if path.name.startswith(config.held_out) and path.name.startswith(config.scored or config.held_out)
-    ]
-    if not teach:
-        raise InvalidVolume(f"{config.folder} has no volume to train on: put NIfTI files there or hold out fewer")
-    return [_read(path) for path in teach], [_read(path) for path in scored]
 
 
 def draw(
@@ -99,41 +62,91 @@ def draw(
         Pairs to draw; all of one ratio.
     key : sequence of int
         (seed, step): equal keys, equal pairs.
+
+    Raises
+    ------
+    InvalidVolume
+        A volume is too small for the crop, or none can teach the ratio drawn.
     """
     rng = np.random.default_rng(key)
     odds = np.asarray(config.ratio_weights) / np.sum(config.ratio_weights)
     contract = contracts[int(rng.choice(config.ratios, p=odds))]
-    pairs = [_pair(subjects[int(rng.integers(len(subjects)))], config, contract, rng) for _ in range(batch)]
+    able = teachers(subjects, config, contract)
+    pairs = [_fitting_pair(able, config, contract, rng) for _ in range(batch)]
     thick, thin, distances = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
     return Batch(thick, thin, contract.ratio, Sampling(*distances.unbind(1)))
 
 
-def _read(path: Path) -> Subject:
-    volume = nifti.load(path)
-    return Subject(path.name.split(".nii")[0], np.rint(volume.voxels).astype(np.int16), volume.spacing_mm)
+def _fitting_pair(
+    able: Sequence[Subject], config: DataConfig, contract: SliceContract, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Draw volumes until one is long enough for the slice profile that is drawn with it."""
+    odds = np.array([config.thin_often if subject.spacing_mm[0] <= config.thin_mm else 1.0 for subject in able])
+    order = rng.choice(len(able), PICKS, p=odds / odds.sum())
+    for pick in order[:-1]:
+        with suppress(_TooShort):
+            return _pair(able[pick], config, contract, rng)
+    return _pair(able[order[-1]], config, contract, rng)
 
 
 def _pair(
     subject: Subject, config: DataConfig, contract: SliceContract, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Thick and thin slices, and distances in mm as in :class:`Sampling`."""
+    real = real_of(subject, config, contract)
+    simulable = bool(axis_odds(subject, config, contract.ratio).any())
+    if real is not None and (not simulable or rng.random() < config.real_share):
+        return _real_pair(subject, real, config, contract, rng)
+    return _simulated_pair(subject, config, contract, rng)
+
+
+def _real_pair(
+    subject: Subject, real: RealThick, config: DataConfig, contract: SliceContract, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Acquired thick slices and the thin ones of the same scan; no noise is added, they have their own."""
+    ratio, crop = contract.ratio, config.crop
+    depth = (contract.slices_in - 1) * ratio + 1
+    planes = (len(real.voxels) - contract.slices_in + 1, *(size - crop + 1 for size in subject.voxels.shape[1:]))
+    if min(planes) < 1:
+        raise InvalidVolume(f"{subject.name} with {subject.voxels.shape} voxels is too small for crops of {crop}")
+    for _ in range(TRIES):
+        slot, top, left = (int(rng.integers(places)) for places in planes)
+        plane = (slice(top, top + crop), slice(left, left + crop))
+        start = real.first + slot * ratio
+        thin = subject.voxels[(slice(start, start + depth), *plane)].astype(np.float32)
+        if thin.std() >= config.least_contrast_hu:
+            break
+    thick = real.voxels[(slice(slot, slot + contract.slices_in), *plane)].astype(np.float32)
+    thick, thin = _turn((thick, thin), rng)
+    _repeat_edge(thick, config, rng)
+    distances = np.array([subject.spacing_mm[0] * ratio, real.thickness_mm, subject.spacing_mm[2]], np.float32)
+    return thick, np.ascontiguousarray(thin[contract.first_out :][: contract.slices_out]), distances
+
+
+def _simulated_pair(
+    subject: Subject, config: DataConfig, contract: SliceContract, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     ratio, count = contract.ratio, contract.slices_in
     profile = _profile(config, rng)
     weights = profile.weights(ratio)
     reach = len(weights) // 2
     depth = (count - 1) * ratio + 1 + 2 * reach
-    axis = _through_axis(subject, config, depth, rng)
+    axis = _through_axis(subject, config, ratio, depth, rng)
     block = _crop(subject, config, axis, depth, rng)
     thick = thicken(block, ratio, weights, reach, count)
     if rng.random() < config.noise_share:
         thick += rng.normal(0, rng.uniform(0, config.noise_hu), thick.shape).astype(np.float32)
-    if rng.random() < config.edge_share:
-        outer, inner = ((0, 1), (-1, -2))[rng.integers(2)]
-        thick[outer] = thick[inner]
+    _repeat_edge(thick, config, rng)
     start = reach + contract.first_out
     step_mm = subject.spacing_mm[axis] * ratio
     distances = np.array([step_mm, profile.width * step_mm, subject.spacing_mm[2]], np.float32)
     return thick, np.ascontiguousarray(block[start : start + contract.slices_out]), distances
+
+
+def _repeat_edge(thick: FloatArray, config: DataConfig, rng: np.random.Generator) -> None:
+    if rng.random() < config.edge_share:
+        outer, inner = ((0, 1), (-1, -2))[rng.integers(2)]
+        thick[outer] = thick[inner]
 
 
 def _profile(config: DataConfig, rng: np.random.Generator) -> SliceProfile:
@@ -149,25 +162,29 @@ def _crop(subject: Subject, config: DataConfig, axis: int, depth: int, rng: np.r
         block = _cut(voxels, subject.spacing_mm, axis, (depth, config.crop), rng)
         if block.std() >= config.least_contrast_hu:
             break
+    return _turn((block,), rng)[0]
+
+
+def _turn(blocks: Sequence[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
+    """Flip blocks along any axis and swap rows and columns, all alike."""
     for turned in range(3):
         if rng.random() < 0.5:
-            block = np.flip(block, turned)
+            blocks = [np.flip(block, turned) for block in blocks]
     if rng.random() < 0.5:
-        block = block.transpose(0, 2, 1)
-    return np.ascontiguousarray(block)
+        blocks = [block.transpose(0, 2, 1) for block in blocks]
+    return [np.ascontiguousarray(block) for block in blocks]
 
 
-def _through_axis(subject: Subject, config: DataConfig, depth: int, rng: np.random.Generator) -> int:
+def _through_axis(subject: Subject, config: DataConfig, ratio: int, depth: int, rng: np.random.Generator) -> int:
     """Choose z, or else x or y; an axis that is too short for the block gives way to another."""
-    share = config.thin_share if subject.spacing_mm[0] <= config.thin_mm else config.coarse_share
-    odds = np.array([share, (1 - share) / 2, (1 - share) / 2]) * (np.array(subject.voxels.shape) >= depth)
+    odds = axis_odds(subject, config, ratio) * (np.array(subject.voxels.shape) >= depth)
     if odds.sum() == 0:
-        raise InvalidVolume(f"{subject.name} is too short for {depth} slices: leave it out or train on lower ratios")
+        raise _TooShort(f"{subject.name} is too short for {depth} slices: leave it out or train on lower ratios")
     return int(rng.choice(3, p=odds / odds.sum()))
 
 
 def _cut(
-    voxels: npt.NDArray[np.int16],
+    voxels: Voxels,
     spacing_mm: tuple[float, float, float],
     axis: int,
     size: tuple[int, int],

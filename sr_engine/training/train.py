@@ -1,12 +1,9 @@
 """The training loop: draw pairs, predict, compare, step; look at volumes never trained on; save; go on after a kill."""
 
 import copy
-import csv
-import hashlib
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
@@ -16,46 +13,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from sr_engine.allocator import keep_freed_memory
-from sr_engine.errors import WeightsUnavailable
+from sr_engine.errors import EngineError, WeightsUnavailable
 from sr_engine.networks import registry
 from sr_engine.networks.contract import SliceNetwork
 from sr_engine.training import state as states
+from sr_engine.training.batches import batches
 from sr_engine.training.config import OptimiserConfig, TrainingConfig
-from sr_engine.training.heldout import gains_db
-from sr_engine.training.pairs import Batch, Subject, draw
+from sr_engine.training.fingerprint import fingerprint
+from sr_engine.training.heldout import look
+from sr_engine.training.pairs import Batch
+from sr_engine.training.perceptual import PerceptualLoss, load_perceptual, second_stage
+from sr_engine.training.progress import LOG, Progress, Report, log
 from sr_engine.training.state import State
+from sr_engine.training.subjects import Subject
+from sr_engine.training.teachers import require_teachers
 
-CHECKPOINT, LOG = "checkpoint.safetensors", "log.csv"
+CHECKPOINT = "checkpoint.safetensors"
+SEED_STRIDE = 1_000_003
 LOSS_UNIT_HU = 100.0  # brings losses near 1; AdamW does not care, the gradient's clip does
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step, for whoever watches.
-
-    Attributes
-    ----------
-    step, steps : int
-        Steps done and in all.
-    error_hu : float
-        Mean absolute error of this step's predictions.
-    gradient : float
-        Gradient norm before clipping.
-    rate : float
-        Learning rate of this step.
-    gains_db : dict
-        PSNR over cubic interpolation of each held-out volume, where this step looked at them.
-    """
-
-    step: int
-    steps: int
-    error_hu: float
-    gradient: float
-    rate: float
-    gains_db: dict[str, float]
-
-
-Report = Callable[[Progress], None]
 
 
 def train(
@@ -90,7 +65,11 @@ def train(
     UnknownNetwork
         The configuration names a network that is not registered.
     WeightsUnavailable
-        The folder holds the checkpoint of another run.
+        The folder holds the checkpoint of another run, or weights to begin from or of the U-Net cannot be read.
+    InvalidVolume
+        No volume can teach one of the ratios, or one is too small for the crop.
+    EngineError
+        There is no GPU and one is asked for, or the second stage is asked for and MONAI is missing.
     """
     keep_freed_memory()
     if config.threads:
@@ -98,15 +77,17 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     state = _start(config, folder / CHECKPOINT)
     contracts = {ratio: state.network.contract(ratio) for ratio in config.data.ratios}
-    while state.step < config.optimiser.steps:
-        batch = draw(subjects, config.data, contracts, config.optimiser.batch, (config.seed, state.step))
-        progress = _advance(state, batch, config)
+    require_teachers(subjects, config.data, contracts)
+    perceptual = load_perceptual(config.perceptual, torch.device(config.device)) if config.perceptual else None
+    for batch in batches(subjects, config, contracts, state.step):
+        progress = _advance(state, batch, config, perceptual)
         last = state.step == config.optimiser.steps
         if scored and (last or state.step % config.score_every == 0):
-            progress.gains_db.update(gains_db(averaged(state), scored))
+            network = averaged(state)
+            progress = replace(progress, looks=tuple(look(network, subject) for subject in scored))
         if last or state.step % config.save_every == 0:
-            states.save(folder / CHECKPOINT, state, _fingerprint(config))
-        _log(folder / LOG, progress)
+            states.save(folder / CHECKPOINT, state, fingerprint(config))
+        log(folder / LOG, progress)
         if report is not None:
             report(progress)
     return averaged(state)
@@ -135,6 +116,8 @@ def loss(predicted: Tensor, truth: Tensor, knee_hu: float) -> Tensor:
 
 
 def _start(config: TrainingConfig, checkpoint: Path) -> State:
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise EngineError(f"device {config.device} is asked for, but torch finds no CUDA GPU: set device to cpu")
     torch.manual_seed(config.seed)
     network = _first(config).to(config.device)
     optimiser = torch.optim.AdamW(
@@ -143,7 +126,7 @@ def _start(config: TrainingConfig, checkpoint: Path) -> State:
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     state = State(network, average, optimiser)
     if checkpoint.is_file():
-        states.restore(checkpoint, state, _fingerprint(config))
+        states.restore(checkpoint, state, fingerprint(config))
     return state
 
 
@@ -159,31 +142,32 @@ def _first(config: TrainingConfig) -> SliceNetwork:
     return network
 
 
-def _fingerprint(config: TrainingConfig) -> str:
-    """What must not change between the parts of one run; its length and how often it saves may."""
-    fixed = config.model_dump(mode="json", exclude={"save_every", "score_every", "device", "threads"})
-    del fixed["optimiser"]["steps"], fixed["optimiser"]["rate"]
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
-
-
-def _advance(state: State, batch: Batch, config: TrainingConfig) -> Progress:
+def _advance(state: State, batch: Batch, config: TrainingConfig, perceptual: PerceptualLoss | None) -> Progress:
     """One step of AdamW; moves ``state`` on."""
     options, device = config.optimiser, torch.device(config.device)
     rate = learning_rate(options, state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = rate
     state.network.train()
+    torch.manual_seed(config.seed + SEED_STRIDE * (state.step + 1))  # so that what a network drops can be dropped again
     truth = batch.thin.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
         predicted = state.network(batch.thick.to(device), batch.ratio, batch.sampling.to(device))
     state.optimiser.zero_grad()
-    loss(predicted.float(), truth, options.knee_hu).backward()  # type: ignore[no-untyped-call]
+    _total_loss(predicted.float(), truth, config, perceptual).backward()  # type: ignore[no-untyped-call]
     gradient = torch.nn.utils.clip_grad_norm_(state.network.parameters(), options.clip_norm)
     state.optimiser.step()
     state.step += 1
     _average(state, options.ema_decay)
     error = (predicted.detach() - truth).abs().mean()
-    return Progress(state.step, options.steps, float(error), float(gradient), rate, {})
+    return Progress(state.step, options.steps, float(error), float(gradient), rate)
+
+
+def _total_loss(predicted: Tensor, truth: Tensor, config: TrainingConfig, perceptual: PerceptualLoss | None) -> Tensor:
+    error = loss(predicted, truth, config.optimiser.knee_hu)
+    if perceptual is None:
+        return error
+    return second_stage(error, perceptual(predicted, truth), perceptual.config, LOSS_UNIT_HU)
 
 
 @torch.no_grad()
@@ -191,17 +175,7 @@ def _average(state: State, decay: float) -> None:
     """Move the average towards the weights; faster in the first steps, where the first weights say nothing."""
     keep = min(decay, state.step / (state.step + 10))
     for name, value in state.network.state_dict().items():
-        state.average[name].lerp_(value, 1 - keep)
-
-
-def _log(path: Path, progress: Progress) -> None:
-    """Append a line; a step that is done again after a kill stands there twice, the later one counts."""
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        lines = csv.writer(file)
-        if fresh:
-            lines.writerow(("step", "error_hu", "gradient", "rate", "gains_db"))
-        gains = " ".join(f"{name}={gain:+.3f}" for name, gain in progress.gains_db.items())
-        lines.writerow(
-            (progress.step, f"{progress.error_hu:.3f}", f"{progress.gradient:.4f}", f"{progress.rate:.3e}", gains)
-        )
+        if value.is_floating_point():
+            state.average[name].lerp_(value, 1 - keep)
+        else:  # tables of places, counters
+            state.average[name].copy_(value)

@@ -123,9 +123,15 @@ def _restore_volume(volume: Volume, engine: EngineSettings, report: Report) -> T
 
 def _summary(thin: ThinVolume) -> str:
     check = thin.check
+    lung = ""
+    if check.lung_offset_hu is not None:
+        lung = (
+            f", in lung {check.lung_offset_hu:+.2f} HU; "
+            f"LAA-950 {check.laa950_percent:.2f} %, source {check.source_laa950_percent:.2f} %"
+        )
     return (
         f"{len(thin.volume.voxels)} thin slices at {thin.volume.spacing_mm[0]:g} mm with {thin.model.title} "
-        f"(averaged back: mean offset {check.mean_offset_hu:+.2f} HU, RMS {check.rms_error_hu:.1f} HU)"
+        f"(averaged back: mean offset {check.mean_offset_hu:+.2f} HU, RMS {check.rms_error_hu:.1f} HU{lung})"
     )
 
 

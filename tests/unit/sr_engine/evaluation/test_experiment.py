@@ -75,3 +75,9 @@ def test_the_table_has_a_line_per_variant_and_a_column_per_volume():
     lines = table(results).splitlines()
     assert lines[0] == "| variant | parameters | steps | CPU s | x | y | mean gain dB |"
     assert lines[2:] == ["| a | 1,000 | 5 | 15 | +1.00 | +2.00 | +1.50 |", "| b | 9 | 5 | 1 | +0.50 |  | +0.50 |"]
+
+
+def test_a_variant_that_no_run_can_be_told_is_refused_before_the_first_step(folder: Path):
+    fields = experiment(folder).model_dump()
+    with pytest.raises(ValueError, match="nois_share"):
+        Experiment(**{**fields, "variants": {"typo": {"data": {"nois_share": 0}}}})

@@ -67,6 +67,19 @@ def test_a_different_volume_gives_a_different_picture(phantom: Phantom, tmp_path
     assert one != coronal_panel(tmp_path / "3.png", phantom.thick, thin).read_bytes()
 
 
+def test_a_sagittal_cut_is_the_coronal_one_of_the_volume_turned_over(phantom: Phantom, tmp_path: Path):
+    """A volume that is bright in its left columns only: bright in one sagittal cut, dark in another."""
+    thin = replace(phantom.thin, voxels=np.full_like(phantom.thin.voxels, -1024))
+    thin.voxels[:, :, :32] = 300
+    inside = slice(20, round(VIEW_PX * 9 / 64) - 20)
+    means = []
+    for column in (10, 50):
+        path = coronal_panel(tmp_path / f"{column}.png", phantom.thick, thin, plane="sagittal", row=column)
+        means.append(_column(path, 1)[inside, 20:60].mean())
+    assert means[0] > 200
+    assert means[1] < 60
+
+
 def test_no_error_is_dark_and_error_glows(phantom: Phantom, tmp_path: Path):
     wrong = replace(phantom.thin, voxels=phantom.thin.voxels + np.float32(500))
     right = coronal_panel(tmp_path / "right.png", phantom.thick, phantom.thin, phantom.thin)
@@ -86,3 +99,5 @@ def test_volumes_that_do_not_belong_together_are_refused(phantom: Phantom, tmp_p
 def test_an_unknown_window_is_named(phantom: Phantom, tmp_path: Path):
     with pytest.raises(ValueError, match="lung, soft tissue, not bone"):
         coronal_panel(tmp_path / "p.png", phantom.thick, phantom.thin, window="bone")
+    with pytest.raises(ValueError, match="coronal, sagittal, not axial"):
+        coronal_panel(tmp_path / "p.png", phantom.thick, phantom.thin, plane="axial")

@@ -51,6 +51,19 @@ def test_displaced_lung_shows_in_full():
     assert -18 < found.mean_offset_hu < -1
 
 
+def test_emphysema_is_counted_in_the_same_lung_of_both():
+    """Every second thin slice of lung is a hole of -970: half of the thin lung, none of its averages."""
+    thin = chest()
+    lung = (thin < -700) & (thin > -950)
+    holes = np.where(np.arange(len(thin)) % 2 == 0, -970, -870)[:, None, None]
+    found = check(volume(np.where(lung, holes, thin), 1.0), volume(thickened(np.where(lung, holes, thin)), 5.0), RATIO)
+    assert found.laa950_percent == pytest.approx(50, abs=3)
+    assert found.source_laa950_percent == 0
+    dark = np.where(lung, -970, thin)
+    found = check(volume(dark, 1.0), volume(dark[::RATIO], 5.0), RATIO)
+    assert (found.laa950_percent, found.source_laa950_percent) == (100, 100)
+
+
 def test_one_wrong_slice_shows_in_the_slice_figure():
     thin = chest()
     source = volume(thickened(thin), 5.0)
@@ -94,7 +107,8 @@ def test_lung_is_found_inside_the_body_and_away_from_its_border():
 def test_a_body_without_lung_says_so():
     source = volume(np.where(chest() > -900, 40, chest())[::RATIO], 5.0)
     assert not find_lung(source).any()
-    assert check(volume(source.voxels.repeat(RATIO, axis=0)[2:-2], 1.0), source, RATIO).lung_offset_hu is None
+    found = check(volume(source.voxels.repeat(RATIO, axis=0)[2:-2], 1.0), source, RATIO)
+    assert (found.lung_offset_hu, found.laa950_percent, found.source_laa950_percent) == (None, None, None)
 
 
 def test_straight_lines_have_roughness_one():

@@ -1,0 +1,1 @@
+"""Benches: run by hand with ``make bench-engine``; figures go to ``results``."""
