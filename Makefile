@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults test-dicom bench-quality bench-engine panels lock clean
+.PHONY: help setup system demo test check test-faults test-dicom bench-quality bench-engine bench-augmentation bench-networks panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ bench-quality: setup ## PSNR and density against interpolation, on volumes never
 
 bench-engine: setup ## speed beside the plain module, float32 and bfloat16, on a real series (minutes on one core)
 	$(BIN)/python -m tests.bench.engine $(R168) --weights $(BENCH_WEIGHTS)
+
+bench-augmentation: setup ## what each way of making much of few patients is worth (half an hour on one core)
+	$(BIN)/thinslice compare sr_engine/evaluation/experiments/augmentation.toml --output tests/bench/results/augmentation.json
+
+bench-networks: setup ## the papers' networks and ablations at equal cost (an hour on one core)
+	$(BIN)/thinslice compare sr_engine/evaluation/experiments/networks.toml --output tests/bench/results/networks.json
 
 panels: setup ## pictures for docs/images, and the real series averaged back (minutes)
 	$(BIN)/python -m tests.bench.panels --held-out $(firstword $(HELD_OUT)) --series $(R168) --weights $(BENCH_WEIGHTS)

@@ -20,3 +20,4 @@ class EngineSettings(BaseModel):
     threads: int = Field(default=0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     tile: int = Field(default=512, ge=64)
+    shared_slices: int = Field(default=1, ge=1)

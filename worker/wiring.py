@@ -47,7 +47,7 @@ class Node:
     @cached_property
     def config_digest(self) -> str:
         """Digest of every setting that changes the result: other settings, other job."""
-        decisive = {"network", "target_spacing_mm", "data_consistency", "precision", "tile"}
+        decisive = {"network", "target_spacing_mm", "data_consistency", "precision", "tile", "shared_slices"}
         engine = self.settings.engine.model_dump(mode="json", include=decisive)
         content = [engine, self.settings.derive.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -47,7 +47,7 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     volume : Volume
         Thick slices, one or more, finite HU.
     settings : EngineSettings
-        Network, weights, target spacing, device, precision, largest tile.
+        Network, weights, target spacing, device, precision, largest tile, overlap of windows.
     progress : callable, optional
         Called with (tiles done, tiles in all) after every tile; begins anew if a tile did not fit the device.
 
@@ -77,7 +77,9 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     network = model.load(settings).to(device)
     limit = network.tile_limit and min(network.tile_limit, settings.tile)
     threads = settings.threads or _threads_that_fit(network, volume, limit)
-    run = _Run(network, ratio, sampling_of(volume), device, threads, settings.precision == "bfloat16")
+    run = _Run(
+        network, ratio, sampling_of(volume), device, threads, settings.precision == "bfloat16", settings.shared_slices
+    )
     voxels = _run_smaller_until_it_fits(run, volume.voxels, limit, progress)
     if identity.learned and settings.data_consistency:
         make_consistent(voxels, volume.voxels, ratio, volume.slice_thickness_mm / volume.spacing_mm[0])
@@ -131,6 +133,7 @@ class _Run:
     device: torch.device
     threads: int
     bfloat16: bool = False
+    shared_slices: int = 1
 
 
 def _run_smaller_until_it_fits(
@@ -157,7 +160,7 @@ def sampling_of(volume: Volume) -> Sampling:
     return Sampling.of(step, volume.slice_thickness_mm, (row + column) / 2)
 
 
-def predict(network: SliceNetwork, thick: Volume, ratio: int) -> FloatArray:
+def predict(network: SliceNetwork, thick: Volume, ratio: int, shared_slices: int = 1) -> FloatArray:
     """Thin slices by a network in hand, unchecked and unlimited; for training and evaluation.
 
     Parameters
@@ -168,6 +171,8 @@ def predict(network: SliceNetwork, thick: Volume, ratio: int) -> FloatArray:
         Thick slices, HU.
     ratio : int
         Thin slices per thick spacing.
+    shared_slices : int
+        Thick slices that neighbouring windows share.
 
     Returns
     -------
@@ -176,14 +181,15 @@ def predict(network: SliceNetwork, thick: Volume, ratio: int) -> FloatArray:
     parameter = next(network.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     limit = network.tile_limit
-    run = _Run(network, ratio, sampling_of(thick), device, _threads_that_fit(network, thick, limit))
+    threads = _threads_that_fit(network, thick, limit)
+    run = _Run(network, ratio, sampling_of(thick), device, threads, shared_slices=shared_slices)
     return _predict(run, thick.voxels, limit, None)
 
 
 def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None) -> FloatArray:
     """Predict every tile of every window and blend; (slices, rows, columns) -> (thin slices, rows, columns)."""
     slices, height, width = voxels.shape
-    windows = tiling.windows(slices, run.network.contract(run.ratio))
+    windows = tiling.windows(slices, run.network.contract(run.ratio), run.shared_slices)
     rows, columns = tiling.spans(height, limit), tiling.spans(width, limit)
     blender = Blender((tiling.thin_count(slices, run.ratio), height, width), windows, rows, columns)
     tiles = [(window, row, column) for window in windows for row in rows for column in columns]

@@ -47,7 +47,7 @@ def thin_count(thick_slices: int, ratio: int) -> int:
     return (thick_slices - 1) * ratio + 1
 
 
-def windows(thick_slices: int, contract: SliceContract) -> list[Window]:
+def windows(thick_slices: int, contract: SliceContract, shared: int = 1) -> list[Window]:
     """Choose the windows of a volume.
 
     Parameters
@@ -56,6 +56,9 @@ def windows(thick_slices: int, contract: SliceContract) -> list[Window]:
         Slices of the volume, >= 1.
     contract : SliceContract
         Geometry of one window.
+    shared : int
+        Predicted thick positions that neighbouring windows have in common, >= 1: 1 as in TVSRN-V2. More of them, as
+        far as windows are long enough, average more predictions and cost as many more windows.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def windows(thick_slices: int, contract: SliceContract) -> list[Window]:
     first = -math.ceil(contract.first_out / contract.ratio)
     end_out = contract.first_out + contract.slices_out - 1
     last = math.ceil((thin_count(thick_slices, contract.ratio) - 1 - end_out) / contract.ratio)
-    starts = [*range(first, last, contract.stride), max(first, last)]
+    starts = [*range(first, last, max(1, contract.stride + 1 - shared)), max(first, last)]
     return [_window(start, thick_slices, contract) for start in starts]
 
 

@@ -254,3 +254,18 @@ def test_cubic_beats_linear_on_a_real_chest(shared_data: Path):
         assert restored.check.lung_offset_hu is not None
         assert abs(restored.check.lung_offset_hu) < 2
     assert scores["cubic"] > scores["linear"] + 0.3
+
+
+def test_windows_that_share_more_are_averaged(tmp_path: Path):
+    """The same network asked about more windows: another volume, equal at the ends that only one window sees."""
+    network = TvsrnV2(TvsrnV2Config(**SMALL))
+    torch.nn.init.normal_(network.head[-1].weight)
+    save_small(tmp_path / "a.safetensors", network)
+    once, thrice = (
+        restore(
+            scan(8), settings("tvsrn_v2", weights=tmp_path / "a.safetensors", shared_slices=n, data_consistency=False)
+        ).volume.voxels
+        for n in (1, 3)
+    )
+    assert np.array_equal(once[:5], thrice[:5])
+    assert not np.allclose(once[10:20], thrice[10:20], atol=0.1)

@@ -102,3 +102,12 @@ def test_tiles_of_any_plane_share_at_least_the_overlap(size: int):
     assert tiles[0].stop <= 64
     for before, after in pairwise(tiles):
         assert before.stop - after.start >= 16
+
+
+def test_windows_can_share_more_thick_slices():
+    """Four slices in: every second, then every single thick slice begins a window; none reads beyond the volume."""
+    for shared, starts in ((1, [0, 3, 4]), (2, [0, 2, 4]), (3, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])):
+        chosen = windows(8, PAPER, shared)
+        assert [window.thick[0] for window in chosen] == starts
+        assert not any(any(window.missing) for window in chosen)
+        assert {index for window in chosen for index in range(36)[window.thin]} == set(range(36))
