@@ -23,6 +23,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sr_engine.evaluation.tables import markdown
 from sr_engine.training.config import TrainingConfig
 from sr_engine.training.heldout import gains_db
 from sr_engine.training.progress import Progress
@@ -114,8 +115,8 @@ def run(experiment: Experiment, folder: Path, report: Report) -> Iterator[Result
 def table(results: Sequence[Result]) -> str:
     """Markdown: a line per variant, a column per held-out volume, and the mean."""
     volumes = list(dict.fromkeys(volume for result in results for volume in result.gains_db))
-    lines = [("variant", "parameters", "steps", "CPU s", *(name[:16] for name in volumes), "mean gain dB")]
-    lines.append(("---",) * len(lines[0]))
+    headings = ("variant", "parameters", "steps", "CPU s", *(name[:16] for name in volumes), "mean gain dB")
+    lines = []
     for variant in dict.fromkeys(result.variant for result in results):
         own = [result for result in results if result.variant == variant]
         gains = {name: gain for result in own for name, gain in result.gains_db.items()}
@@ -123,7 +124,7 @@ def table(results: Sequence[Result]) -> str:
         cost = f"{sum(result.cpu_s for result in own) / len(own):.0f}"
         mean = f"{sum(gains.values()) / len(gains):+.2f}"
         lines.append((variant, f"{own[0].parameters:,}", str(own[0].steps), cost, *cells, mean))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(headings, lines)
 
 
 def _fit(variant: str, config: TrainingConfig, place: Path, report: Report) -> Result:

@@ -15,7 +15,7 @@ HEADINGS = (
 
 def table(scores: Sequence[Score]) -> str:
     """A line per volume, ratio and method, with the gain in PSNR over linear and cubic, and over all interpolation."""
-    return _markdown(HEADINGS, [_cells(scores, score) for score in scores])
+    return markdown(HEADINGS, [_cells(scores, score) for score in scores])
 
 
 def summary(scores: Sequence[Score]) -> str:
@@ -31,7 +31,7 @@ def summary(scores: Sequence[Score]) -> str:
             over = [f"{value:+.2f}" for values in (gains, best) for value in (np.mean(values), min(values))]
             lines.append((str(ratio), method, str(len(found)), f"{psnr_db:.2f}", *over, f"{ssim:.4f}"))
     gains_over = [f"over {name}{least}" for name in ("linear, cubic", "best") for least in ("", ", least")]
-    return _markdown(("ratio", "method", "volumes", "PSNR dB", *gains_over, "SSIM"), lines)
+    return markdown(("ratio", "method", "volumes", "PSNR dB", *gains_over, "SSIM"), lines)
 
 
 def density(scores: Sequence[Score], network: str) -> str:
@@ -51,7 +51,7 @@ def density(scores: Sequence[Score], network: str) -> str:
         areas = [first.laa950_thick, *(score.laa950 for score in kept), first.laa950_truth]
         lines.append((volume, str(ratio), *(f"{a:+.2f} / {b:.2f}" for a, b in zip(shifts, areas, strict=True))))
     names = ("thick", "cubic", network, f"{network} {CONSISTENT}", "truth")
-    return _markdown(("volume", "ratio", *(f"{name}: HU / %" for name in names)), lines)
+    return markdown(("volume", "ratio", *(f"{name}: HU / %" for name in names)), lines)
 
 
 def gain(scores: Sequence[Score], score: Score, over: Sequence[str] = PLAIN) -> float:
@@ -79,5 +79,6 @@ def _cells(scores: Sequence[Score], score: Score) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Write a table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, ["---"] * len(headings), *lines))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sr_engine.networks.contract import Sampling
 from sr_engine.networks.slots import SlotConfig, SlotNetwork, shuffle_slices
 from sr_engine.networks.swin import initialise
-from sr_engine.networks.tvsrn_v2 import PIXEL_MM, Backbone, TvsrnV2Config
+from sr_engine.networks.tvsrn_v2 import Backbone, TvsrnV2Config, stretch_in_plane
 from sr_engine.networks.windows import pad_to_multiple
 
 
@@ -62,12 +62,8 @@ class EncoderOnly(SlotNetwork):
         planes = pad_to_multiple(seen, self.config.window)
         embedded = self.embed(planes.permute(0, 2, 3, 1).unsqueeze(-1))  # (B, H, W, S, C)
         folded = embedded.flatten(-2)  # (B, H, W, S * C), slice-major
-        encoded = (self.encoder(folded, self._stretch(sampling)) + folded).view(embedded.shape)
+        encoded = (self.encoder(folded, stretch_in_plane(sampling, self.config.millimetres)) + folded).view(
+            embedded.shape
+        )
         values = self.head(encoded).permute(0, 4, 3, 1, 2)  # (B, 5, S, H, W)
         return shuffle_slices(values, self.config.slots_between)[:, 0, :, :height, :width]
-
-    def _stretch(self, sampling: Sampling) -> Tensor:
-        """How far apart pixels lie, compared with :data:`PIXEL_MM`, along rows and columns: (n, 2)."""
-        if not self.config.millimetres:
-            return sampling.pixel_mm.new_ones(1, 2)
-        return (sampling.pixel_mm / PIXEL_MM)[:, None].expand(-1, 2)

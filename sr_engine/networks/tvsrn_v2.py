@@ -186,7 +186,9 @@ class TvsrnV2(SliceNetwork):
         config = self.config
         height, width = thick.shape[-2:]
         seen = (config.intensity.clip(thick) - config.centre_hu) / config.contrast_hu
-        encoded = self._encode(pad_to_multiple(seen, config.window), self._stretch(sampling))
+        encoded = self._encode(
+            pad_to_multiple(seen, config.window), stretch_in_plane(sampling, self.config.millimetres)
+        )
         total = thick.new_zeros(thick.shape[0], (config.slices - 1) * ratio + 1, height, width)
         times = thick.new_zeros(total.shape[1])
         for slots in slot_passes(config, ratio):
@@ -210,7 +212,9 @@ class TvsrnV2(SliceNetwork):
         if self.config.tab_layers:
             through = self._sagittal(entry, sampling) + self._coronal(entry, sampling) + entry
         folded = through.flatten(-2)  # (B, H, W, D * C)
-        volume = (self.in_plane(folded, self._stretch(sampling)) + folded).view(entry.shape) + entry
+        volume = (self.in_plane(folded, stretch_in_plane(sampling, self.config.millimetres)) + folded).view(
+            entry.shape
+        ) + entry
         residual: Tensor = self.head(volume).squeeze(-1)  # (B, H, W, D)
         return residual.permute(0, 3, 1, 2)
 
@@ -236,14 +240,8 @@ class TvsrnV2(SliceNetwork):
         distances = torch.log2(torch.stack((below, above, *known), dim=-1) + 1) / math.log2(8)
         return code + self.distance_code(distances)  # type: ignore[no-any-return]
 
-    def _stretch(self, sampling: Sampling) -> Tensor:
-        """How far apart pixels lie, compared with :data:`PIXEL_MM`, along rows and columns: (n, 2)."""
-        if not self.config.millimetres:
-            return sampling.pixel_mm.new_ones(1, 2)
-        return (sampling.pixel_mm / PIXEL_MM)[:, None].expand(-1, 2)
-
     def _stretch_z(self, sampling: Sampling) -> Tensor:
-        """The same along slots and rows."""
+        """As :func:`stretch_in_plane`, along slots and rows."""
         if not self.config.millimetres:
             return sampling.pixel_mm.new_ones(1, 2)
         slot_mm = sampling.step_mm / (self.config.slots_between + 1)
@@ -269,6 +267,13 @@ class TvsrnV2(SliceNetwork):
             nn.init.zeros_(self.distance_code[-1].weight)  # type: ignore[arg-type]
         if self.config.cubic_base:
             nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
+
+
+def stretch_in_plane(sampling: Sampling, millimetres: bool) -> Tensor:
+    """How far apart pixels lie, compared with :data:`PIXEL_MM`, along rows and columns, (n, 2); else 1."""
+    if not millimetres:
+        return sampling.pixel_mm.new_ones(1, 2)
+    return (sampling.pixel_mm / PIXEL_MM)[:, None].expand(-1, 2)
 
 
 def slot_passes(config: TvsrnV2Config, ratio: int) -> list[list[int]]:

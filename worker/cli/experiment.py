@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
-from worker.cli.common import console
-from worker.cli.train import read_config
+from worker.cli.train import read_config, training_bar
 
 if TYPE_CHECKING:
     from sr_engine.evaluation.experiment import Report
@@ -27,8 +26,7 @@ def compare(
     from sr_engine.evaluation.experiment import Experiment, run, table  # torch takes seconds: `status` does without
 
     wanted = read_config(experiment, Experiment)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
+    with training_bar() as bar:
         results = list(run(wanted, folder or Path("var/experiments") / experiment.stem, _reporter(bar)))
     typer.echo(table(results))
     if output is not None:

@@ -57,7 +57,7 @@ def train(
     bounds = describe_bounds(subjects, options.data)
     for line in bounds:
         console.print(escape(line))
-    with _bar() as bar:
+    with training_bar() as bar:
         fit(options, subjects, scored, folder, _reporter(bar, options, folder))
     notes = {"volumes": [subject.name for subject in subjects], "config": options.model_dump(mode="json")}
     if bounds:
@@ -77,7 +77,7 @@ def train_segmenter(
     options = read_config(config, room.SegmenterConfig)
     folder = output or Path("var/train") / config.stem
     subjects, scored = read(options.data)
-    with _bar() as bar:
+    with training_bar() as bar:
         task = bar.add_task("training", total=options.steps)
 
         def report(step: int, loss: float) -> None:
@@ -129,7 +129,8 @@ def read_config(path: Path, kind: type[Config]) -> Config:
         raise SettingsError(f"{path}: {wrong}") from error
 
 
-def _bar() -> Progress:
+def training_bar() -> Progress:
+    """Return a bar with steps done, time spent and time left."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, TimeRemainingColumn(elapsed_when_finished=False), console=console)
 
@@ -160,7 +161,7 @@ def _draw(path: Path, step: "Step", look: "Look", network: str) -> None:
 
 def _pack(stacks: list[ThickSeries], target: Path) -> None:
     patients = sorted({stack.slices[0].patient_key for stack in stacks}, key=_digest)
-    with _bar() as bar:
+    with training_bar() as bar:
         task = bar.add_task("packing", total=sum(len(stack.slices) for stack in stacks))
         for stack in stacks:
             first = stack.slices[0]

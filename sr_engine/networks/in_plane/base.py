@@ -5,8 +5,9 @@ These are the networks of the RDST paper (Zhu et al., arXiv 2302.11184). They ma
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,24 @@ class InPlaneNetwork(nn.Module, ABC):
             nn.init.zeros_(last.weight)
             if last.bias is not None:
                 nn.init.zeros_(last.bias)
+
+
+class ResidualNetwork(InPlaneNetwork):
+    """Entry, blocks and a convolution under one long skip, sub-pixels: EDSR and RCAN differ in their blocks alone."""
+
+    def __init__(self, config: InPlaneConfig, channels: int, blocks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.config = config
+        self.entry = convolution(1, channels)
+        self.body = nn.Sequential(*blocks, convolution(channels, channels))
+        self.exit = upsampler(channels)
+        self._start(cast("nn.Conv2d", self.exit[-1]))
+
+    def grow(self, seen: Tensor) -> Tensor:
+        """Convolve, then shuffle channels to pixels; shapes as in :class:`InPlaneNetwork`."""
+        features = self.entry(seen)
+        grown: Tensor = self.exit(self.body(features) + features)
+        return grown
 
 
 def bicubic(planes: Tensor, scale: int) -> Tensor:

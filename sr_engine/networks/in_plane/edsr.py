@@ -4,11 +4,8 @@ The size of its table 1; the RDST paper (arXiv 2302.11184, table 1) counts 43.08
 """
 
 from dataclasses import dataclass
-from typing import cast
 
-from torch import Tensor, nn
-
-from sr_engine.networks.in_plane.base import InPlaneConfig, InPlaneNetwork, convolution, upsampler
+from sr_engine.networks.in_plane.base import InPlaneConfig, ResidualNetwork
 from sr_engine.networks.residual_cnn import ResidualBlock
 
 
@@ -29,20 +26,10 @@ class EdsrConfig(InPlaneConfig):
     block_scale: float = 0.1
 
 
-class Edsr(InPlaneNetwork):
+class Edsr(ResidualNetwork):
     """The network; see the module's text. Shapes and units as in :class:`InPlaneNetwork`."""
 
     def __init__(self, config: EdsrConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or EdsrConfig()
+        config = config or EdsrConfig()
         blocks = [ResidualBlock(config.channels, config.block_scale) for _ in range(config.blocks)]
-        self.entry = convolution(1, config.channels)
-        self.body = nn.Sequential(*blocks, convolution(config.channels, config.channels))
-        self.exit = upsampler(config.channels)
-        self._start(cast("nn.Conv2d", self.exit[-1]))
-
-    def grow(self, seen: Tensor) -> Tensor:
-        """Convolve, then shuffle channels to pixels; shapes as in :class:`InPlaneNetwork`."""
-        features = self.entry(seen)
-        grown: Tensor = self.exit(self.body(features) + features)
-        return grown
+        super().__init__(config, config.channels, blocks)

@@ -5,11 +5,10 @@ setting in RCAN's text gives.
 """
 
 from dataclasses import dataclass
-from typing import cast
 
 from torch import Tensor, nn
 
-from sr_engine.networks.in_plane.base import InPlaneConfig, InPlaneNetwork, convolution, upsampler
+from sr_engine.networks.in_plane.base import InPlaneConfig, ResidualNetwork, convolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,20 +83,9 @@ class ResidualGroup(nn.Module):
         return output
 
 
-class Rcan(InPlaneNetwork):
-    """The network; see the module's text. Shapes and units as in :class:`InPlaneNetwork`."""
+class Rcan(ResidualNetwork):
+    """The network, residual in residual (3.2); shapes and units as in :class:`InPlaneNetwork`."""
 
     def __init__(self, config: RcanConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or RcanConfig()
-        groups = [ResidualGroup(config) for _ in range(config.groups)]
-        self.entry = convolution(1, config.channels)
-        self.body = nn.Sequential(*groups, convolution(config.channels, config.channels))
-        self.exit = upsampler(config.channels)
-        self._start(cast("nn.Conv2d", self.exit[-1]))
-
-    def grow(self, seen: Tensor) -> Tensor:
-        """Residual in residual (3.2), then sub-pixels; shapes as in :class:`InPlaneNetwork`."""
-        features = self.entry(seen)
-        grown: Tensor = self.exit(self.body(features) + features)
-        return grown
+        config = config or RcanConfig()
+        super().__init__(config, config.channels, [ResidualGroup(config) for _ in range(config.groups)])
