@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dicom_node import crash
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -23,7 +25,9 @@ def write(content: bytes, path: Path, *, part: Path, modified: datetime) -> None
     try:
         make_folder(path.parent)
         write_synced(part, content, modified)
+        crash.point("spool.part-written")
         part.replace(path)
+        crash.point("spool.renamed")
         sync_folder(path.parent)
     except OSError:
         with suppress(OSError):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from pydicom import Dataset
 
+from dicom_node import crash
 from dicom_node.errors import LedgerError, NodeError
 from dicom_node.ledger import receipts
 from dicom_node.receive.handlers import Callbacks
@@ -81,7 +82,9 @@ class Receiver:
         settings = self._node.settings.series
         received = [item for item in items if isinstance(item, ReceivedInstance)]
         if received:
+            crash.point("receipts.taken")
             receipts.record(self._node.database, received, settings.quiet_s)
+            crash.point("receipts.entered")
         released = [uid for item in items if isinstance(item, frozenset) for uid in item]
         if released:
             receipts.released(self._node.database, released, settings.quiet_released_s)

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import migrations
+from dicom_node import crash
 from dicom_node.ledger.database import Database
 from dicom_node.receive.spool import Spool
 from dicom_node.records import Destination
@@ -55,6 +58,7 @@ class Node:
 
 def open_node(settings: Settings, actor: str) -> Node:
     """Open the ledger and the spool as they are. Call ``prepare`` once before, at the node's start."""
+    _arm_crash_point()
     return Node(
         settings,
         Database(settings.ledger.url, actor),
@@ -66,3 +70,10 @@ def prepare(settings: Settings) -> None:
     """Bring the ledger's schema up to date and make the folders."""
     migrations.upgrade(settings.ledger.url)
     settings.worker.results.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _arm_crash_point() -> None:
+    """For fault tests: THINSLICE_CRASH=place:mark has this process killed at that place, see ``dicom_node.crash``."""
+    place, _, mark = os.environ.get("THINSLICE_CRASH", "").partition(":")
+    if place:
+        crash.arm(place, Path(mark))

@@ -81,6 +81,7 @@ series = Table(
     Column("first_heard_at", UTCDateTime, nullable=False),
     Column("last_heard_at", UTCDateTime, nullable=False),
     Column("due_at", UTCDateTime, nullable=False, comment="when to ask next whether it is complete"),
+    Column("purged_at", UTCDateTime, comment="when its files were removed from the spool"),
     Index(None, "state", "due_at"),
 )
 
@@ -98,6 +99,9 @@ instance = Table(
     Column("calling_ae", String(16), nullable=False),
     Column("peer_ip", String(45), nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
+    Column(
+        "conflict", Boolean, nullable=False, server_default="0", comment="other bytes came under this UID before"
+    ),
     UniqueConstraint("series_id", "sop_uid", "sha256"),
 )
 
@@ -119,6 +123,8 @@ job = Table(
     Column("derived_series_uid", String(64)),
     Column("thin_slices", Integer),
     Column("figures", JSON, comment="self-check and timing"),
+    Column("priority", Integer, nullable=False, server_default="0", comment="1 for STAT; a higher one goes first"),
+    Column("purged_at", UTCDateTime, comment="when its result was removed"),
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     *_claim_columns(),
@@ -156,6 +162,37 @@ delivery_instance = Table(
     Column("stored", Boolean, nullable=False, default=False),
     Column("status", Integer, comment="last C-STORE status; empty when no answer came"),
     Column("answered_at", UTCDateTime),
+)
+
+circuit = Table(
+    "circuit",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False, comment="one after the other, of the association itself"),
+    Column("open_until", UTCDateTime, comment="nothing is sent there before; empty: closed"),
+    Column("reason", Text, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+)
+
+switch = Table(
+    "switch",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_by", String(160), nullable=False),
+    Column("changed_at", UTCDateTime, nullable=False),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("owner", String(160), primary_key=True, comment="host/boot/pid/start of the process"),
+    Column("role", String(64), nullable=False, comment="node, or the queues it serves"),
+    Column("state", String(16), nullable=False, comment="ready, refusing or stopping"),
+    Column("reason", Text, nullable=False, comment="why it refuses, for people"),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False),
 )
 
 audit = Table(

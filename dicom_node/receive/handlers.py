@@ -18,6 +18,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
+from dicom_node import crash
 from dicom_node.errors import InputError, NodeError, UnreadableInstance
 from dicom_node.receive.part10 import Identity, encode_file, read_identity
 from dicom_node.receive.spool import Spool
@@ -79,6 +80,7 @@ class Handlers:
         """Answer a C-STORE (PS3.4 B.2.3): 0x0000 when, and only when, the instance is on disk for good."""
         try:
             instance = self._keep(event)
+            crash.point("spool.stored")
         except Exception as error:  # a status must go back whatever happens
             log.warning(
                 "instance from %s refused: %s", _sender(event), error, exc_info=not isinstance(error, NodeError)

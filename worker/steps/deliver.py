@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 from pydicom.uid import generate_uid
 
+from dicom_node import crash
 from dicom_node.derive.writer import load_series
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
 from dicom_node.ledger import commitments, deliveries
@@ -31,6 +32,7 @@ def deliver(node: Node, delivery_id: int) -> bool:
     claim = deliveries.claim(node.database, delivery_id, this_owner(), lease_s)
     if claim is None:
         return False
+    crash.point("deliver.claimed")
     try:
         with heartbeat(node, lambda: deliveries.beat(node.database, claim, lease_s)):
             _step(node, claim)
@@ -64,6 +66,7 @@ def _send(node: Node, claim: DeliveryClaim, destination: Destination, result: De
     refused = [item for item in answers.all if not item.stored]
     if refused:
         raise _error_for(refused, len(rest))
+    crash.point("deliver.all-stored")
     log.info("delivery sent", delivery=claim.delivery_id, instances=len(rest))
     _ask_for_confirmation(node, claim, destination, result)
 
@@ -76,6 +79,7 @@ def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destina
     settings = node.settings.send
     transaction_uid = generate_uid(prefix=None)  # random: no two requests of any node may share it (PS3.4 J.3.2.1)
     deliveries.sent(node.database, claim, transaction_uid, settings.commitment_wait_s)
+    crash.point("deliver.transaction-kept")
     try:
         request(
             destination, node.settings.receive.ae_title, transaction_uid, result.instances, settings,
@@ -83,12 +87,15 @@ def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destina
         )  # fmt: skip
     except DestinationError as error:  # the query that follows the wait decides
         log.warning("storage commitment not asked", delivery=claim.delivery_id, reason=str(error))
+    crash.point("deliver.commitment-asked")
 
 
 def apply_report(node: Node, report: CommitmentReport) -> bool:
     """Enter a storage commitment report, from whichever association it came."""
     settings = node.settings.send
+    crash.point("commitment.reported")
     known = commitments.apply(node.database, report, settings.attempts, settings.retry_first_s)
+    crash.point("commitment.entered")
     log.info("storage commitment reported", known=known, stored=len(report.stored), failed=len(report.failed))
     return known
 
@@ -105,6 +112,7 @@ def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: 
         wait = None if last else backoff(claim.attempt, settings)
         deliveries.unconfirmed(node.database, claim, f"sent, unverified: {error}", wait)
         return
+    crash.point("verify.answered")
     absent = [item.sop_instance_uid for item in result.instances if item.sop_instance_uid not in held]
     if not absent:
         deliveries.verified(node.database, claim, "C-FIND")
@@ -146,6 +154,7 @@ class _Answers:
 
     def add(self, outcome: InstanceOutcome) -> None:
         """Keep one answer; write when a batch is full or a second has passed."""
+        crash.point("deliver.one-stored")
         self.all.append(outcome)
         self._waiting.append(outcome)
         if len(self._waiting) >= OUTCOMES_PER_WRITE or time.monotonic() - self._flushed > 1:

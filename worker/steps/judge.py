@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from dicom_node import crash
 from dicom_node.errors import UnreadableInstance
 from dicom_node.ledger import jobs, receipts
 from dicom_node.ledger.receipts import InstanceRow, SeriesRow
@@ -30,7 +31,9 @@ def judge_series(node: Node, series_id: int) -> bool:
         receipts.look_again(node.database, series_id, max(settings.quiet_s - row.quiet_s, 0.1))
         return False
     new = [_job(node, row, instances, verdict) for verdict in verdicts]
+    crash.point("judge.decided")
     done = jobs.complete(node.database, series_id, row.instances, row.revision, new)
+    crash.point("judge.entered")
     if done:
         log.info("series complete", series=series_id, instances=row.instances, stacks=[str(item.state) for item in new])
     return done

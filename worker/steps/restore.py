@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from dicom_node import durable
+from dicom_node import crash, durable
 from dicom_node.derive.writer import write_series
 from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError, UnreadableInstance
 from dicom_node.ledger import jobs
@@ -54,6 +54,7 @@ def restore_job(node: Node, job_id: int) -> bool:
     claim = jobs.claim(node.database, job_id, this_owner(), node.settings.ledger.lease_s)
     if claim is None:
         return False
+    crash.point("restore.claimed")
     progress = Progress()
     try:
         with heartbeat(node, lambda: jobs.beat(node.database, claim, node.settings.ledger.lease_s, progress.value)):
@@ -74,6 +75,7 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
     thick = _thick_series(node, claim)
     volume = load_volume(thick, node.settings.series, progress.between(0, READ_SHARE))
     thin = restore(volume, node.settings.engine, progress.between(READ_SHARE, RESTORE_SHARE))
+    crash.point("restore.computed")
     figures = _figures(thin, time.monotonic() - started)
     if abs(thin.check.mean_offset_hu) > node.settings.worker.maximum_offset_hu:
         reason = f"the result contradicts its source: mean offset {thin.check.mean_offset_hu:.1f} HU"
@@ -82,6 +84,7 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
     result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
     figures["seconds"] = round(time.monotonic() - started, 2)
     jobs.restored(node.database, claim, result, figures, list(node.destinations))
+    crash.point("restore.recorded")
 
 
 def _thick_series(node: Node, claim: Claim) -> ThickSeries:
@@ -116,9 +119,11 @@ def _store(
         part.mkdir(parents=True, mode=0o700)
         now = datetime.now().astimezone()  # the hospital's wall clock, as scanners write it
         written = write_series(thick, thin, claim.job_key, node.settings.derive, part, now, progress)
+        crash.point("restore.part-written")
         final = part.with_suffix("")
         part.rename(final)
         durable.sync_folder(final.parent)
+        crash.point("restore.renamed")
     except OSError as error:
         raise StorageError(f"the result could not be written: {error.strerror or error}") from error
     return DerivedSeries(
