@@ -74,7 +74,7 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "linear": NetworkEntry("Linear interpolation", False, "1", lambda config: LinearInterpolation(**config)),
         "cubic": NetworkEntry("Cubic interpolation", False, "1", lambda config: CubicInterpolation(**config)),
         "lanczos": NetworkEntry("Lanczos interpolation", False, "1", lambda config: LanczosInterpolation(**config)),
-        "residual_cnn": NetworkEntry("Residual CNN", True, "1", _from(ResidualCnn, ResidualCnnConfig)),
+        "residual_cnn": NetworkEntry("Residual CNN", True, "2", _from(ResidualCnn, ResidualCnnConfig)),
         "resvox_like": NetworkEntry("Slice synthesis after ResVox", True, "1", _from(ResVoxLike, ResVoxLikeConfig)),
         "saint_like": NetworkEntry("Slice synthesis after SAINT", True, "1", _from(SaintLike, SaintLikeConfig)),
         "rdst_e_through_plane": NetworkEntry(

@@ -5,6 +5,7 @@ Two-dimensional 3 x 3 convolutions over 4 thick slices as channels, 16 slots out
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from sr_engine.networks.contract import Sampling
@@ -45,6 +46,7 @@ class ResidualCnn(SlotNetwork):
     """The network; see the module's text. Shapes and units as in :class:`SliceNetwork`."""
 
     bytes_per_pixel = 1500  # measured at ratio 5, float32
+    config: ResidualCnnConfig
 
     def __init__(self, config: ResidualCnnConfig | None = None) -> None:
         super().__init__()
@@ -57,6 +59,6 @@ class ResidualCnn(SlotNetwork):
 
     def residual(self, seen: Tensor, sampling: Sampling) -> Tensor:  # noqa: ARG002 counts slices only
         """Convolve; shapes as in :class:`SlotNetwork`."""
-        features = self.entry(seen)
+        features = self.entry(seen.contiguous(memory_format=torch.channels_last))  # half the time of planes in a row
         slots: Tensor = self.exit(self.blocks(features) + features)
         return slots

@@ -1,7 +1,7 @@
-"""What the baselines share: fixed slots, a fifth of a thick spacing apart, over cubic interpolation.
+"""Slots: the places between thick slices at which a network predicts, a fifth of a spacing apart for ratio 5.
 
-A network of this kind sees 4 thick slices (some see more) and adds a residual at 16 slots, TVSRN's at ratio 5. Other
-ratios read between the slots along straight lines.
+What the baselines share stands here too: a network of their kind sees 4 thick slices (some see more) and adds a
+residual at 16 slots, TVSRN's at ratio 5. For other ratios it reads between the slots along straight lines.
 """
 
 from abc import abstractmethod
@@ -88,3 +88,19 @@ def shuffle_slices(features: Tensor, slots_between: int) -> Tensor:
     batch, channels, slices, *plane = features.shape
     split = features.reshape(batch, channels // each, each, slices, *plane).transpose(2, 3).flatten(2, 3)
     return split.narrow(2, each // 2, (slices - 1) * each + 1)
+
+
+def slot_passes(slices: int, slots_between: int, ratio: int) -> list[list[int]]:
+    """Which thin position each slot of each pass predicts; every position is asked for at least once.
+
+    Slots between two thick slices share out the positions between them evenly and in order; the slots of the thick
+    slices keep theirs. With 4 slots between and ratio 3, one pass: ``[0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, ...]``.
+    """
+    count = -(-(ratio - 1) // slots_between)
+    passes = []
+    for start in range(1, count + 1):
+        wanted = range(start, ratio, count)
+        shared = [wanted[(2 * slot + 1) * len(wanted) // (2 * slots_between)] for slot in range(slots_between)]
+        inner = [interval * ratio + step for interval in range(slices - 1) for step in [0, *shared]]
+        passes.append([*inner, (slices - 1) * ratio])
+    return passes

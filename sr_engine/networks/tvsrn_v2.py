@@ -23,6 +23,8 @@ Where neither paper decides, this file does:
 * **Scale.** The network sees (HU - ``centre_hu``) / ``contrast_hu``. With [0, 1] as in the papers it learns nothing in
   the time in which it otherwise halves its error. The centre is fixed, so that a tile does not depend on its cut.
 * **Residual.** The head's last layer starts at zero: an untrained network equals cubic interpolation exactly.
+* **A convolutional branch** (``local_blocks``; 0 as published): the residual CNN's answer is added to attention's. A
+  convolution learns the local part of the task in a thirtieth of the time, attention what lies farther away.
 
 Parameters: 1,927,345 = the 1,926,833 that TVSRN's released geometry gives with Swin V2 layers and a 1x1 embedding,
 plus 12 mask tokens of 8 (the released TVSRN code forgot to register its own), plus 416 for millimetres. TVSRN's own
@@ -40,10 +42,11 @@ from torch import Tensor, nn
 from sr_engine.intensity import CT_RANGE, IntensityRange
 from sr_engine.networks.contract import Sampling, SliceContract, SliceNetwork
 from sr_engine.networks.interpolation import cubic
+from sr_engine.networks.residual_cnn import ResidualCnn, ResidualCnnConfig
+from sr_engine.networks.slots import MARGIN, slot_passes
 from sr_engine.networks.swin import SwinLayer, initialise
 from sr_engine.networks.windows import WindowLayer, pad_to_multiple
 
-MARGIN = 1  # thick slices on either side that only the cubic base reads
 PIXEL_MM, SLOT_MM = 0.75, 1.0  # distances at which offsets in mm are Swin V2's own
 CODE_WIDTH = 32  # hidden width of the network that reads distances
 
@@ -73,6 +76,8 @@ class TvsrnV2Config:
         Whether positions are distances in mm, or counts as published.
     cubic_base : bool
         Whether the network adds to cubic interpolation, or makes the slices alone as published.
+    local_blocks : int
+        Blocks of the convolutional branch over cubic interpolation.
     centre_hu, contrast_hu : float
         The network sees (HU - centre) / contrast.
     intensity : IntensityRange
@@ -94,6 +99,7 @@ class TvsrnV2Config:
     branch_norm: float = 0.3
     millimetres: bool = True
     cubic_base: bool = True
+    local_blocks: int = 0
     centre_hu: float = -500.0
     contrast_hu: float = 384.0
     intensity: IntensityRange = CT_RANGE
@@ -104,6 +110,8 @@ class TvsrnV2Config:
                 f"{self.slots} slots and window {self.window} must be multiples of the through-plane window "
                 f"{self.tab_window}, and the window one of the strip {self.strip}"
             )
+        if self.local_blocks and not self.cubic_base:
+            raise ValueError("the convolutional branch (local_blocks) adds to cubic interpolation: set cubic_base")
 
     @property
     def slots(self) -> int:
@@ -113,7 +121,13 @@ class TvsrnV2Config:
     def as_published(self) -> Self:
         """Return the same geometry in the papers' form: (HU + 1024) / 3072 in, slices out, no base, no millimetres."""
         low, high = self.intensity.low_hu, self.intensity.high_hu
-        return replace(self, cubic_base=False, millimetres=False, centre_hu=low, contrast_hu=high - low)
+        own = replace(self, cubic_base=False, local_blocks=0, millimetres=False)
+        return replace(own, centre_hu=low, contrast_hu=high - low)
+
+    def local(self) -> ResidualCnnConfig:
+        """Return the convolutional branch's configuration: what it sees and where its slots lie is the network's."""
+        shared = ("slices", "slots_between", "centre_hu", "contrast_hu", "intensity")
+        return ResidualCnnConfig(blocks=self.local_blocks, **{name: getattr(self, name) for name in shared})
 
 
 class Backbone(nn.Module):
@@ -170,6 +184,8 @@ class TvsrnV2(SliceNetwork):
             )
         self.head = nn.Sequential(nn.Linear(channels, 2 * channels), nn.LeakyReLU(0.01), nn.Linear(2 * channels, 1))
         self._initialise()
+        if config.local_blocks:
+            self.local = ResidualCnn(config.local())
 
     def contract(self, ratio: int) -> SliceContract:
         """The paper's window and a margin that only the cubic base reads: 6 in, 16 out at ratio 5."""
@@ -178,8 +194,12 @@ class TvsrnV2(SliceNetwork):
 
     def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
         """Cubic interpolation plus what the network has learned to add; without the base, the network alone."""
-        base = cubic(thick, ratio) if self.config.cubic_base else self.config.centre_hu
-        return base + self._residual(thick[:, MARGIN:-MARGIN], ratio, sampling)
+        return self._base(thick, ratio, sampling) + self._residual(thick[:, MARGIN:-MARGIN], ratio, sampling)
+
+    def _base(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor | float:
+        if self.config.local_blocks:
+            return cast("Tensor", self.local(thick, ratio, sampling))
+        return cubic(thick, ratio) if self.config.cubic_base else self.config.centre_hu
 
     def _residual(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
         """What is added to the base, in HU, (B, 3 * ratio + 1, H, W), from thick slices (B, 4, H, W)."""
@@ -191,7 +211,7 @@ class TvsrnV2(SliceNetwork):
         )
         total = thick.new_zeros(thick.shape[0], (config.slices - 1) * ratio + 1, height, width)
         times = thick.new_zeros(total.shape[1])
-        for slots in slot_passes(config, ratio):
+        for slots in slot_passes(config.slices, config.slots_between, ratio):
             index = torch.tensor(slots, device=thick.device)
             predicted = self._decode(encoded, index / ratio, sampling)[..., :height, :width].to(total)
             total = total.index_add(1, index, predicted)
@@ -274,20 +294,3 @@ def stretch_in_plane(sampling: Sampling, millimetres: bool) -> Tensor:
     if not millimetres:
         return sampling.pixel_mm.new_ones(1, 2)
     return (sampling.pixel_mm / PIXEL_MM)[:, None].expand(-1, 2)
-
-
-def slot_passes(config: TvsrnV2Config, ratio: int) -> list[list[int]]:
-    """Which thin position each slot of each pass predicts; every position is asked for at least once.
-
-    Slots between two thick slices share out the positions between them evenly and in order; the slots of the thick
-    slices keep theirs. With ``slots_between`` 4 and ratio 3, one pass: ``[0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, ...]``.
-    """
-    between = config.slots_between
-    count = -(-(ratio - 1) // between)
-    passes = []
-    for start in range(1, count + 1):
-        wanted = range(start, ratio, count)
-        shared = [wanted[(2 * slot + 1) * len(wanted) // (2 * between)] for slot in range(between)]
-        inner = [interval * ratio + step for interval in range(config.slices - 1) for step in [0, *shared]]
-        passes.append([*inner, (config.slices - 1) * ratio])
-    return passes

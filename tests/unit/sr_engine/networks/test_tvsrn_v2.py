@@ -8,7 +8,8 @@ from torch.nn import functional as F  # noqa: N812 the name torch itself uses
 
 from sr_engine.networks.contract import Sampling
 from sr_engine.networks.interpolation import cubic
-from sr_engine.networks.tvsrn_v2 import TvsrnV2, TvsrnV2Config, slot_passes
+from sr_engine.networks.slots import slot_passes
+from sr_engine.networks.tvsrn_v2 import TvsrnV2, TvsrnV2Config
 
 SMALL = TvsrnV2Config(encoder_layers=2, tab_layers=2, decoder_groups=1, decoder_layers=2)
 CHEST = Sampling.of(step_mm=5, thickness_mm=5, pixel_mm=0.75)
@@ -136,7 +137,7 @@ def test_a_plane_is_padded_by_its_last_row_and_column():
 
 @pytest.mark.parametrize("ratio", range(2, 14))
 def test_slots_ask_for_every_thin_position_in_order(ratio: int):
-    passes = slot_passes(TvsrnV2Config(), ratio)
+    passes = slot_passes(4, 4, ratio)
     assert {index for slots in passes for index in slots} == set(range(3 * ratio + 1))
     for slots in passes:
         assert len(slots) == 16
@@ -145,7 +146,7 @@ def test_slots_ask_for_every_thin_position_in_order(ratio: int):
 
 
 def test_at_ratio_5_the_slots_are_the_published_ones():
-    assert slot_passes(TvsrnV2Config(), 5) == [list(range(16))]
+    assert slot_passes(4, 4, 5) == [list(range(16))]
 
 
 def test_the_z_code_is_the_published_one_at_ratio_5():
@@ -160,3 +161,22 @@ def test_the_z_code_is_the_published_one_at_ratio_5():
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="must be multiples"):
         TvsrnV2Config(window=6)
+
+
+def test_the_convolutional_branch_adds_its_own_answer_to_attentions():
+    """What the network with a branch says is attention's residual plus the residual CNN's, both over cubic."""
+    both = awake(replace(SMALL, local_blocks=2)).eval()
+    torch.nn.init.normal_(both.local.exit.weight, std=0.02)
+    alone = TvsrnV2(SMALL).eval()
+    alone.load_state_dict(both.state_dict(), strict=False)
+    thick = scan()
+    with torch.inference_mode():
+        together = both(thick, 3, CHEST)
+        apart = alone(thick, 3, CHEST) + both.local(thick, 3, CHEST) - cubic(thick, 3)
+    assert torch.allclose(together, apart, atol=1e-3)
+    assert (together - alone(thick, 3, CHEST)).abs().max() > 1
+
+
+def test_a_convolutional_branch_needs_the_cubic_base():
+    with pytest.raises(ValueError, match="cubic_base"):
+        TvsrnV2Config(local_blocks=2, cubic_base=False)
