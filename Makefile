@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults test-dicom bench-quality bench-engine bench-augmentation bench-networks panels lock clean
+.PHONY: help setup system demo test check test-faults soak mutation bench-recovery test-dicom bench-quality bench-engine bench-augmentation bench-networks panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,10 +36,19 @@ demo: setup ## a thick series goes in, a derived thin series stands in the PACS
 	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)") $(if $(NETWORK),--network $(NETWORK))
 
 test: setup system ## all tests that a change must pass (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not (faults and slow)"
 
-test-faults: setup system ## kill, cut and starve every part
-	$(BIN)/python -m pytest tests/faults
+test-faults: setup system ## kill, cut and starve every part, row by row of docs/reliability.md (about half an hour)
+	$(BIN)/python -m pytest -n 2 -m "faults or row"
+
+soak: setup system ## random kills, flushes and bounces of the production wiring while scanners send: SECONDS=600 SEED=1
+	$(BIN)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+mutation: setup system ## remove one safeguard at a time, and show which test notices (ten minutes)
+	$(BIN)/python -m tests.mutation
+
+bench-recovery: setup system ## seconds from kill -9 of a worker until its job runs again (ten minutes)
+	$(BIN)/python -m tests.bench.recovery
 
 test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
 	$(BIN)/python -m pytest -m dicom

@@ -3,6 +3,6 @@
 set -eu
 case "${1:-all}" in
 orthanc) exec "$(dirname "$0")/apt.sh" orthanc ;;
-all) exec "$(dirname "$0")/apt.sh" dcmtk dicom3tools dcm2niix orthanc redis-server postgresql strace ;;
+all) exec "$(dirname "$0")/apt.sh" dcmtk dicom3tools dcm2niix orthanc redis-server postgresql strace faketime ;;
 *) echo "usage: $0 [all | orthanc]" >&2; exit 2 ;;
 esac

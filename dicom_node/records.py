@@ -77,6 +77,7 @@ class SliceHeader:
     frames: int
     derived_by_us: bool
     problems: tuple[str, ...]
+    resampled: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ class ReceiveSettings(Table):
     ae_title: AETitle = "THINSLICE"
     host: str = "127.0.0.1"
     port: Port = 11112
+    share_port: bool = False
     require_called_ae_title: bool = True
     calling_ae_titles: tuple[AETitle, ...] = ()
     maximum_associations: int = Field(default=20, ge=1)
+    maximum_associations_per_peer: int = Field(default=8, ge=1)
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
+    maximum_instance_mb: float = Field(default=64.0, gt=0)
     network_timeout_s: float = Field(default=60.0, gt=0)
     spool: Path = Path("var/spool")
     disk_full_percent: float = Field(default=95.0, gt=0, le=100)
@@ -73,6 +76,7 @@ class SendSettings(Table):
     retry_first_s: float = Field(default=30.0, gt=0)
     retry_longest_s: float = Field(default=3600.0, gt=0)
     attempts: int = Field(default=10, ge=1)
+    circuit_failures: int = Field(default=3, ge=1)
 
 
 class LedgerSettings(Table):

@@ -1,24 +1,20 @@
 """Run by alembic for every command: opens the database and hands it the ledger's tables.
 
-Two programs may start at once: the whole step is one transaction that the second waits for (BEGIN IMMEDIATE on SQLite,
-an advisory lock on PostgreSQL), and then finds done.
+Two programs may start at once: the whole step is one transaction that the second waits for, because writers of the
+ledger take turns, and then finds done. A program killed in the middle leaves the schema as it was.
 """
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.tables import metadata
-
-MIGRATION_LOCK = 0x7448534D  # any constant of ours
 
 
 def run(connection: Connection) -> None:
     """Run the wanted steps."""
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
     with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         context.run_migrations()
 
 

@@ -122,10 +122,19 @@ def load(weights: Path, expected: str | None = None) -> tuple[SliceNetwork, Mode
         Missing, damaged, or for another network.
     """
     card = read_card(weights, expected)
-    content = weights.read_bytes()
+    content = read_intact(weights, card)
+    return _fill(_build(card, weights), content, weights).eval(), card
+
+
+def read_intact(weights: Path, card: ModelCard) -> bytes:
+    """Read a weights file; WeightsUnavailable unless its bytes are those that its card was written for."""
+    try:
+        content = weights.read_bytes()
+    except OSError as error:
+        raise WeightsUnavailable(f"{weights} cannot be read ({error.strerror}): {REMEDY}") from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise WeightsUnavailable(f"{weights} is damaged, its sha256 is not the one in its card: {REMEDY}")
-    return _fill(_build(card, weights), content, weights).eval(), card
+    return content
 
 
 def _build(card: ModelCard, weights: Path) -> SliceNetwork:

@@ -4,7 +4,9 @@ EngineError
 ├── InvalidVolume      the caller's fault: this volume cannot be restored; do not retry
 ├── UnknownNetwork     the caller's fault: no network of that name; do not retry
 ├── WeightsUnavailable the installation's fault: weights missing, damaged or for another network; retry once mended
-└── OutOfMemory        nobody's fault: retry with a smaller window or on the CPU
+├── OutOfMemory        the machine is too small: smaller tiles and the CPU were tried; do not retry
+├── DeviceLost         the GPU's fault: it does not answer or is not there; retry in a new process
+└── ImplausibleResult  the network's fault: its output is not a CT; a person must look
 """
 
 
@@ -29,6 +31,14 @@ class WeightsUnavailable(EngineError):
 
 
 class OutOfMemory(EngineError):
-    """The device has not enough memory for one window."""
+    """Neither the device nor the CPU has enough memory for the smallest tile."""
+
+
+class DeviceLost(EngineError):
+    """The GPU does not answer, and will not again in this process."""
 
     retryable = True
+
+
+class ImplausibleResult(EngineError):
+    """The network's output cannot be voxels."""

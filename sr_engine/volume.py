@@ -104,6 +104,8 @@ class SelfCheck:
     laa950_percent, source_laa950_percent : float or None
         Low attenuation area: per cent of eroded lung below -950 HU, of the restored volume and of its source in the
         same lung; None where no lung was found. Thin slices are expected to have more, averaging hides small holes.
+    network_rms_hu : float or None
+        ``rms_error_hu`` of what the network made, before data consistency hid it; None where nothing was changed.
     """
 
     mean_offset_hu: float
@@ -115,17 +117,23 @@ class SelfCheck:
     roughness_ratio: float
     laa950_percent: float | None = None
     source_laa950_percent: float | None = None
+    network_rms_hu: float | None = None
 
 
 @dataclass(frozen=True)
 class ThinVolume:
-    """A restored volume with its provenance: ``origins[k]`` belongs to thin slice ``volume.voxels[k]``."""
+    """A restored volume with its provenance: ``origins[k]`` belongs to thin slice ``volume.voxels[k]``.
+
+    ``device`` and ``tile`` say where it was computed and in what pieces; tile None is the whole plane.
+    """
 
     volume: Volume
     ratio: int
     model: ModelIdentity
     origins: tuple[SliceOrigin, ...]
     check: SelfCheck
+    device: str = "cpu"
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.origins) != len(self.volume.voxels):

@@ -1,25 +1,37 @@
 """The node as a process of its own, for acceptance tests, fault tests and the demo: `thinslice up` on real settings."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from dicom_node.errors import DestinationError
 from dicom_node.ledger.database import Database
 from dicom_node.records import Destination
 from dicom_node.send.scu import echo
 from dicom_node.settings import SendSettings
-from tests.servers import HOST, Pacs, ServerError, free_port
+from tests.servers import HOST, ServerError, free_port
 
 AE_TITLE = "THINSLICE"
 SCANNER_AE = "SCANNER"
 READY_S = 60.0
 STOP_S = 60.0
+
+
+class PacsAddress(Protocol):
+    """What a node is told of a PACS; ``node_port`` is 0 where the PACS could not report a commitment."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    node_port: int
 
 
 @dataclass
@@ -30,14 +42,17 @@ class Node:
     ----------
     extra : dict
         More lines of settings by table, for example ``{"engine": "threads = 1"}``.
+    environment : dict
+        More environment for its processes.
     """
 
     folder: Path
-    pacs: Pacs | None
+    pacs: PacsAddress | None
     port: int = field(default_factory=free_port)
     ledger_url: str = ""
     network: str = "cubic"
     extra: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -55,19 +70,33 @@ class Node:
         """Where received images are kept."""
         return self.folder / "spool"
 
+    def said(self) -> str:
+        """The end of what its processes logged."""
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
+
     def ledger(self) -> Database:
         """The node's ledger, for reading."""
         return Database(self._url(), "tests")
 
     def start(self) -> None:
         """Start the node and wait until it answers a C-ECHO."""
+        self.write_settings()
+        self.process = self.run("up", log=self.log)
+        self.wait_until_ready(self.process)
+
+    def write_settings(self) -> None:
+        """Make the folder and the settings file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings.write_text(self._settings_text(), encoding="utf-8")
+
+    def run(self, *arguments: str, log: Path, prefix: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+        """Start a command of the node's, by another program (``faketime``) where ``prefix`` names one."""
         program = Path(sys.executable).with_name("thinslice")
-        with self.log.open("ab") as output:
-            command = [str(program), "up", "--config", str(self.settings)]
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        self._wait_until_ready(self.process)
+        command = [*prefix, str(program), *arguments, "--config", str(self.settings)]
+        with log.open("ab") as output:
+            environment = os.environ | self.environment
+            return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
 
     def stop(self) -> int:
         """End the node in order (SIGTERM) and give its exit code."""
@@ -85,7 +114,8 @@ class Node:
         self.process = None
         return code
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+    def wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        """Wait until something answers a C-ECHO at the node's port; ServerError when ``process`` ends before."""
         node = Destination("node", AE_TITLE, HOST, self.port, storage_commitment=False)
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline and process.poll() is None:
@@ -95,7 +125,7 @@ class Node:
                 time.sleep(0.1)
             else:
                 return
-        raise ServerError(f"the node did not start; see {self.log}:\n{self.log.read_text()[-2000:]}")
+        raise ServerError(f"the node did not start; see {self.folder}:\n{self.said()}")
 
     def _url(self) -> str:
         return self.ledger_url or f"sqlite:///{self.folder}/ledger.sqlite"
@@ -110,7 +140,7 @@ class Node:
             "worker": f'results = "{self.folder}/results"\ntick_s = 0.2\nheartbeat_s = 0.5',
         }
         for name, lines in self.extra.items():
-            tables[name] = "\n".join([tables.get(name, ""), lines])
+            tables[name] = _overridden(tables.get(name, ""), lines)
         text = "\n\n".join(f"[{name}]\n{lines}" for name, lines in tables.items())
         return text + self._pacs_text()
 
@@ -127,6 +157,12 @@ host = "{self.pacs.host}"
 port = {self.pacs.port}
 storage_commitment = {commitment}
 """
+
+
+def _overridden(lines: str, others: str) -> str:
+    """Lines of a settings table; where both have a key, the other's counts."""
+    by_key = {line.partition("=")[0].strip(): line for line in [*lines.splitlines(), *others.splitlines()]}
+    return "\n".join(by_key.values())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -40,6 +41,74 @@ def find_program(name: str) -> str:
     return path
 
 
+@dataclass
+class Daemon:
+    """A server that a test may kill, freeze and start again, on the same folder and port.
+
+    Attributes
+    ----------
+    ready : callable
+        Whether it answers.
+    stop_signal : Signals
+        What ends it in good order.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    ready: Callable[[], bool]
+    stop_signal: signal.Signals = signal.SIGTERM
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def pid(self) -> int:
+        """Process id; ServerError while it does not run."""
+        if self.process is None:
+            raise ServerError(f"{self.name} does not run")
+        return self.process.pid
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, in a session of its own so that Ctrl-C reaches us first, and wait until it answers."""
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=os.environ | DICOM_ENVIRONMENT,
+                start_new_session=True,
+            )
+        if wait:
+            self._wait_until_ready(self.process)
+
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """End it with a signal, by default in good order; what does not obey within STOP_S is killed."""
+        child, self.process = self.process, None
+        if child is None:
+            return
+        child.send_signal(how or self.stop_signal)
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.stop(signal.SIGKILL)
+
+    def _wait_until_ready(self, child: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + READY_S
+        while not self.ready():
+            ended = child.poll()
+            if ended is not None or time.monotonic() > deadline:
+                state = f"ended with {ended}" if ended is not None else f"did not answer within {READY_S:g} s"
+                tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise ServerError(f"{self.name} {state}; its log {self.log} ends:\n{tail}")
+            time.sleep(0.05)
+
+
 @contextmanager
 def running(
     command: Sequence[str],
@@ -48,45 +117,15 @@ def running(
     *,
     name: str = "",
     stop: signal.Signals = signal.SIGTERM,
-) -> Iterator[int]:
-    """Process id of ``command``, started in its own session so that Ctrl-C reaches us first."""
+) -> Iterator[Daemon]:
+    """A server from start to stop."""
     name = name or Path(command[0]).name.lower()
-    log = folder / f"{name}.log"
-    with log.open("wb") as sink:
-        child = subprocess.Popen(
-            command,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=os.environ | DICOM_ENVIRONMENT,
-            start_new_session=True,
-        )
+    daemon = Daemon(name, command, folder / f"{name}.log", ready, stop)
     try:
-        _wait_until(ready, child, name, log)
-        yield child.pid
+        daemon.start()
+        yield daemon
     finally:
-        _stop(child, stop)
-
-
-def _wait_until(ready: Callable[[], bool], child: "subprocess.Popen[bytes]", name: str, log: Path) -> None:
-    deadline = time.monotonic() + READY_S
-    while not ready():
-        ended = child.poll()
-        if ended is not None or time.monotonic() > deadline:
-            state = f"ended with {ended}" if ended is not None else f"did not answer within {READY_S:g} s"
-            tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise ServerError(f"{name} {state}; its log {log} ends:\n{tail}")
-        time.sleep(0.05)
-
-
-def _stop(child: "subprocess.Popen[bytes]", stop: signal.Signals) -> None:
-    child.send_signal(stop)  # does nothing where a test has killed and reaped it
-    try:
-        child.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        daemon.stop()
 
 
 def listens(port: int) -> bool:

@@ -16,7 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import HOST, ServerError, answers, call, find_program, free_port, listens, pongs, running, succeeds
+from tests.processes import (
+    HOST,
+    Daemon,
+    ServerError,
+    answers,
+    call,
+    find_program,
+    free_port,
+    listens,
+    pongs,
+    running,
+    succeeds,
+)
 
 __all__ = [
     "HOST",
@@ -35,15 +47,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. ``url`` is its web address or connection URL, empty where it has none."""
+    """A running server, which ``daemon`` can stop and start. ``url`` is its web address or connection URL, or empty."""
 
     name: str
     host: str
     port: int
-    pid: int
+    daemon: Daemon
     folder: Path
     log: Path
     url: str = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id now."""
+        return self.daemon.pid
 
 
 @dataclass(frozen=True)
@@ -76,9 +93,9 @@ def orthanc(
     options = folder / "orthanc.json"
     options.write_text(json.dumps(_orthanc_options(folder, ae_title, port, http_port, node)), encoding="utf-8")
     url = f"http://{HOST}:{http_port}"
-    with running([program, str(options)], folder, lambda: answers(f"{url}/system") and listens(port)) as child:
+    with running([program, str(options)], folder, lambda: answers(f"{url}/system") and listens(port)) as daemon:
         log = folder / "orthanc.log"
-        yield Pacs("orthanc", HOST, port, child, folder, log, url, ae_title, node_ae, node_port)
+        yield Pacs("orthanc", HOST, port, daemon, folder, log, url, ae_title, node_ae, node_port)
 
 
 @contextmanager
@@ -89,8 +106,8 @@ def qrscp(folder: Path, *, ae_title: str = "QRSCP", port: int = 0) -> Iterator[P
     options = folder / "qrscp.ini"
     options.write_text(_QRSCP_OPTIONS.format(ae_title=ae_title, port=port, folder=folder), encoding="utf-8")
     command = [sys.executable, "-m", "pynetdicom", "qrscp", "--config", str(options)]
-    with running(command, folder, lambda: listens(port), name="qrscp") as child:
-        yield Pacs("qrscp", HOST, port, child, folder, folder / "qrscp.log", ae_title=ae_title)
+    with running(command, folder, lambda: listens(port), name="qrscp") as daemon:
+        yield Pacs("qrscp", HOST, port, daemon, folder, folder / "qrscp.log", ae_title=ae_title)
 
 
 @contextmanager
@@ -102,8 +119,8 @@ def storescp(folder: Path, *, ae_title: str = "STORESCP", port: int = 0) -> Iter
     # The virtual environment has a storescp of pynetdicom's, so DCMTK's is named by its full path.
     command = ["/usr/bin/storescp", "--fork", "+xa", "+B", "-aet", ae_title, "-od", str(received), str(port)]
     find_program(command[0])
-    with running(command, folder, lambda: listens(port)) as child:
-        yield Pacs("storescp", HOST, port, child, folder, folder / "storescp.log", ae_title=ae_title)
+    with running(command, folder, lambda: listens(port)) as daemon:
+        yield Pacs("storescp", HOST, port, daemon, folder, folder / "storescp.log", ae_title=ae_title)
 
 
 @contextmanager
@@ -113,8 +130,8 @@ def redis_server(folder: Path, *, port: int = 0) -> Iterator[Server]:
     folder = _made(folder)
     program = find_program("redis-server")
     command = [program, "--bind", HOST, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "no"]
-    with running(command, folder, lambda: pongs(port)) as child:
-        yield Server("redis", HOST, port, child, folder, folder / "redis-server.log", f"redis://{HOST}:{port}/0")
+    with running(command, folder, lambda: pongs(port)) as daemon:
+        yield Server("redis", HOST, port, daemon, folder, folder / "redis-server.log", f"redis://{HOST}:{port}/0")
 
 
 @contextmanager
@@ -135,9 +152,9 @@ def postgres(folder: Path, *, port: int = 0) -> Iterator[Server]:
         options = ["-h", HOST, "-p", str(port), "-k", str(data), "-c", "fsync=off"]
         command = [*prefix, postgres_program, "-D", str(data / "db"), *options]
         ready = [_find_postgres("pg_isready"), "-q", "-h", HOST, "-p", str(port)]
-        with running(command, folder, lambda: succeeds(ready), name="postgres", stop=signal.SIGINT) as child:
+        with running(command, folder, lambda: succeeds(ready), name="postgres", stop=signal.SIGINT) as daemon:
             url = f"postgresql+psycopg://thinslice@{HOST}:{port}/postgres"
-            yield Server("postgres", HOST, port, child, data, folder / "postgres.log", url)
+            yield Server("postgres", HOST, port, daemon, data, folder / "postgres.log", url)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 

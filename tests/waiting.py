@@ -33,4 +33,4 @@ def until_state(node: Node, *states: str, limit_s: float = 120.0) -> JobView:
         return until(f"a job that is {' or '.join(states)}", look, limit_s)
     except AssertionError as error:
         seen = [(job.state, job.reason) for job in queries.jobs(ledger)]
-        raise AssertionError(f"{error}; jobs: {seen}; log:\n{node.log.read_text()[-3000:]}") from None
+        raise AssertionError(f"{error}; jobs: {seen}; log:\n{node.said()}") from None

@@ -1,102 +1,84 @@
-"""The wiring without a broker: a local bell, a process for each restoration, and two threads that send."""
+"""The wiring without a broker: a local bell, a thread that has jobs restored, and two that send."""
 
-import os
-import signal
+import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
+from queue import PriorityQueue
 
 import structlog
 
-from worker.log import configure
-from worker.settings import Settings
-from worker.steps.deliver import deliver
-from worker.steps.restore import restore_job
-from worker.wiring import Node, open_node
+from worker.hands import Hands
+from worker.wiring import Node
 
 log = structlog.get_logger()
 
-# The fork server imports torch once; each restoration is forked from it, clean and in no time.
-CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["worker.steps.restore"])
+SENDERS = 2
 
 
 class LocalBell:
-    """Hands row numbers to local workers. A number that still waits is not queued twice.
+    """Hands row numbers to local threads, the urgent ones first. A number that still waits is not queued twice."""
 
-    Every restoration has a process of its own, so that whatever a codec or a GPU does there ends with it; the ledger
-    notices a process that died and queues its job again.
-    """
+    def __init__(self, node: Node) -> None:
+        self._drain_s = node.settings.worker.drain_s
+        self._hands = Hands(node)
+        self._restoring, self._sending = _Line(self._hands.restore), _Line(self._hands.deliver)
 
-    def __init__(self, settings: Settings, node: Node) -> None:
-        self._settings, self._node = settings, node
-        self._waiting: set[tuple[str, int]] = set()
-        self._lock = threading.Lock()
-        self._restorers = ThreadPoolExecutor(1, thread_name_prefix="restore")
-        self._senders = ThreadPoolExecutor(2, thread_name_prefix="send")
-        self._child: BaseProcess | None = None
-        self._stopping = threading.Event()
+    def start(self) -> None:
+        """Begin to work."""
+        self._hands.start()
+        self._restoring.start("restore", 1)
+        self._sending.start("send", SENDERS)
 
-    def restore(self, job_id: int) -> None:
-        """Have a job restored, after those that wait already."""
-        self._submit("job", job_id, self._restorers, self._restore)
+    def restore(self, job_id: int, priority: int = 0) -> None:
+        """Have a job restored."""
+        self._restoring.put(job_id, priority)
 
-    def deliver(self, delivery_id: int) -> None:
+    def deliver(self, delivery_id: int, priority: int = 0) -> None:
         """Have a sender thread take a delivery."""
-        self._submit("delivery", delivery_id, self._senders, lambda number: deliver(self._node, number))
+        self._sending.put(delivery_id, priority)
+
+    def close(self) -> None:
+        """Begin nothing more; what is in hand goes on."""
+        self._hands.close()
+
+    def hurry(self) -> None:
+        """Let ``stop`` wait no longer."""
+        self._hands.hurry()
 
     def stop(self) -> None:
-        """Drop what waits, end the restoration in hand (the next start takes it up), and finish what is being sent."""
-        self._stopping.set()
-        self._restorers.shutdown(wait=False, cancel_futures=True)
-        child = self._child
-        if child is not None:
-            child.kill()
-        self._restorers.shutdown(wait=True)
-        self._senders.shutdown(wait=True, cancel_futures=True)
+        """Finish what is in hand within ``[worker].drain_s``, else give it back; drop what waits."""
+        if not self._hands.finish(self._drain_s):
+            log.warning("a PACS did not answer in time, its delivery goes on at the next start")
 
-    def _submit(self, kind: str, number: int, executor: Executor, work: Callable[[int], object]) -> None:
-        key = (kind, number)
+
+class _Line:
+    """Numbers that wait for a few threads. The threads end with the process: one may hang on a PACS."""
+
+    def __init__(self, work: Callable[[int], None]) -> None:
+        self._work = work
+        self._queue: PriorityQueue[tuple[int, int, int]] = PriorityQueue()
+        self._order = itertools.count()
+        self._waiting: set[int] = set()
+        self._lock = threading.Lock()
+
+    def start(self, name: str, threads: int) -> None:
+        for _ in range(threads):
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def put(self, number: int, priority: int) -> None:
         with self._lock:
-            if key in self._waiting:
+            if number in self._waiting:
                 return
-            self._waiting.add(key)
+            self._waiting.add(number)
+        self._queue.put((-priority, next(self._order), number))
 
-        def run() -> None:
+    def _run(self) -> None:
+        while True:
+            _, _, number = self._queue.get()
             try:
-                work(number)
+                self._work(number)
             except Exception:
-                log.exception("worker thread failed", kind=kind, number=number)
+                log.exception("worker thread failed", thread=threading.current_thread().name, number=number)
             finally:
                 with self._lock:
-                    self._waiting.discard(key)
-
-        executor.submit(run)
-
-    def _restore(self, job_id: int) -> None:
-        child = CONTEXT.Process(target=_restore_in_child, args=(self._settings, job_id))
-        child.start()
-        self._child = child
-        if self._stopping.is_set():
-            child.kill()
-        child.join()
-        self._child = None
-        if child.exitcode and not self._stopping.is_set():
-            log.error("the restoring process died", job=job_id, exit_code=child.exitcode)
-
-
-def _restore_in_child(settings: Settings, job_id: int) -> None:
-    """Restore one job in this process, which dies with the node: no orphan works on beside the next one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_the_node, name="parent", daemon=True).start()
-    configure(settings.worker.log_format)
-    restore_job(open_node(settings, "restorer"), job_id)
-
-
-def _die_with_the_node() -> None:
-    node = parent_process()
-    if node is not None:
-        node.join()
-    os._exit(1)
+                    self._waiting.discard(number)

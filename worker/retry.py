@@ -1,12 +1,13 @@
 """What happens after an error: retry is data, decided here and nowhere else."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from dicom_node.errors import InputError, NodeError
 from dicom_node.settings import SendSettings
-from sr_engine.errors import EngineError, InvalidVolume
+from sr_engine.errors import EngineError, ImplausibleResult, InvalidVolume, OutOfMemory
 
 
 class Fate(Enum):
@@ -27,9 +28,15 @@ class Decision:
 
 
 def after_restore_error(error: Exception, attempt: int, attempts: int, settings: SendSettings) -> Decision:
-    """The input's fault holds the job, ours fails it, and what may pass is tried again up to ``attempts`` times."""
-    if isinstance(error, InputError | InvalidVolume):
+    """What an error makes of a job.
+
+    The input's fault and a result that cannot be right hold it, a machine that is too small parks it, our fault fails
+    it, and what may pass is tried again up to ``attempts`` times.
+    """
+    if isinstance(error, InputError | InvalidVolume | ImplausibleResult):
         return Decision(Fate.HOLD)
+    if isinstance(error, OutOfMemory):
+        return Decision(Fate.PARK)
     may_pass = isinstance(error, NodeError | EngineError) and error.retryable
     if may_pass and attempt < attempts:
         return Decision(Fate.AGAIN, backoff(attempt, settings))
@@ -41,6 +48,11 @@ def after_send_error(error: NodeError, attempt: int, settings: SendSettings) -> 
     if error.retryable and attempt < settings.attempts:
         return Decision(Fate.AGAIN, backoff(attempt, settings))
     return Decision(Fate.PARK)
+
+
+def circuit_pause(settings: SendSettings) -> Callable[[int], float]:
+    """Seconds to leave a PACS alone, by how often in a row its circuit has opened."""
+    return lambda times: backoff(times, settings)
 
 
 def backoff(attempt: int, settings: SendSettings) -> float:

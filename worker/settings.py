@@ -22,12 +22,26 @@ class WorkerSettings(Table):
     broker_url: str = "redis://127.0.0.1:6379/0"
     results: Path = Path("var/results")
     tick_s: Annotated[float, Field(gt=0)] = 1.0
+    ring_again_s: Annotated[float, Field(gt=0)] = 10.0
     heartbeat_s: Annotated[float, Field(gt=0)] = 5.0
     attempts: Annotated[int, Field(ge=1)] = 5
     deaths_allowed: Annotated[int, Field(ge=1)] = 3
+    job_limit_s: Annotated[float, Field(gt=0)] = 3600.0
+    memory_limit_mb: Annotated[int, Field(ge=0)] = 0
+    drain_s: Annotated[float, Field(ge=0)] = 60.0
     maximum_offset_hu: Annotated[float, Field(gt=0)] = 5.0
+    maximum_rms_hu: Annotated[float, Field(gt=0)] = 100.0
     rescan_s: Annotated[float, Field(gt=0)] = 60.0
     log_format: Literal["text", "json"] = "text"
+
+
+class RetentionSettings(Table):
+    """[retention]: how long what is settled is kept; 0 days: for ever."""
+
+    results_days: Annotated[float, Field(ge=0)] = 30.0
+    spool_days: Annotated[float, Field(ge=0)] = 30.0
+    quarantine_days: Annotated[float, Field(ge=0)] = 0.0
+    early_percent: Annotated[float, Field(ge=0, lt=100)] = 10.0
 
 
 class Settings(BaseSettings):
@@ -44,6 +58,7 @@ class Settings(BaseSettings):
     send: SendSettings = SendSettings()
     ledger: LedgerSettings = LedgerSettings()
     worker: WorkerSettings = WorkerSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -80,6 +95,11 @@ def load(path: Path) -> Settings:
     names = [pacs.name for pacs in settings.send.pacs]
     if len(set(names)) < len(names):
         raise SettingsError(f"{path}: [[send.pacs]] names must differ: {', '.join(names)}")
+    if settings.receive.share_port and settings.ledger.url.startswith("sqlite"):
+        raise SettingsError(
+            f"{path}: [receive].share_port is for several listeners, which need one PostgreSQL ledger: "
+            'set [ledger].url = "postgresql://..." or share_port = false'
+        )
     return settings
 
 

@@ -3,33 +3,28 @@
 from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
-from worker.app import configure
+from worker.app import DELIVER_QUEUE, RESTORE_QUEUE, configure, queue_for
 from worker.errors import BrokerError
+from worker.hands import Hands
 from worker.settings import Settings
-from worker.steps.deliver import deliver
-from worker.steps.restore import restore_job
-from worker.wiring import Node, open_node
 
 
-def node_of(task: Task) -> Node:
-    """This process's node, opened at first use: connections must not be shared across a fork."""
-    node: Node | None = task.app.conf.get("thinslice_node")
-    if node is None:
-        node = open_node(task.app.conf.thinslice_settings, "worker")
-        task.app.conf.thinslice_node = node
-    return node
+def hands_of(task: Task) -> Hands:
+    """What works in this process; ``serve`` put it there."""
+    hands: Hands = task.app.conf.thinslice_hands
+    return hands
 
 
 @shared_task(name="worker.restore", bind=True)
-def restore_task(self: Task, job_id: int) -> bool:
-    """Restore a job, if it is still due."""
-    return restore_job(node_of(self), job_id)
+def restore_task(self: Task, job_id: int) -> None:
+    """Restore a job, if one is due."""
+    hands_of(self).restore(job_id)
 
 
 @shared_task(name="worker.deliver", bind=True)
-def deliver_task(self: Task, delivery_id: int) -> bool:
+def deliver_task(self: Task, delivery_id: int) -> None:
     """Take a delivery one step further, if it is still due."""
-    return deliver(node_of(self), delivery_id)
+    hands_of(self).deliver(delivery_id)
 
 
 class CeleryBell:
@@ -38,16 +33,16 @@ class CeleryBell:
     def __init__(self, settings: Settings) -> None:
         self._app = configure(settings)
 
-    def restore(self, job_id: int) -> None:
+    def restore(self, job_id: int, priority: int = 0) -> None:
         """Tell a worker that a job is queued."""
-        self._send("worker.restore", job_id)
+        self._send("worker.restore", job_id, queue_for(RESTORE_QUEUE, priority))
 
-    def deliver(self, delivery_id: int) -> None:
+    def deliver(self, delivery_id: int, priority: int = 0) -> None:
         """Tell a worker that a delivery is due."""
-        self._send("worker.deliver", delivery_id)
+        self._send("worker.deliver", delivery_id, queue_for(DELIVER_QUEUE, priority))
 
-    def _send(self, name: str, number: int) -> None:
+    def _send(self, name: str, number: int, queue: str) -> None:
         try:
-            self._app.send_task(name, args=[number], retry=False)
+            self._app.send_task(name, args=[number], queue=queue, retry=False)
         except OperationalError as error:
             raise BrokerError(f"the broker does not answer: {error}") from error

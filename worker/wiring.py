@@ -18,12 +18,15 @@ from worker.settings import Settings
 
 
 class Bell(Protocol):
-    """Wakes a worker. It may ring twice or not at all: the ledger decides what is due and who has it."""
+    """Wakes a worker. It may ring twice or not at all: the ledger decides what is due and who has it.
 
-    def restore(self, job_id: int) -> None:
+    ``priority`` is 1 for STAT: such a row goes before those that wait already. BrokerError where no bell can be rung.
+    """
+
+    def restore(self, job_id: int, priority: int = 0) -> None:
         """Tell a worker that a job is queued."""
 
-    def deliver(self, delivery_id: int) -> None:
+    def deliver(self, delivery_id: int, priority: int = 0) -> None:
         """Tell a worker that a delivery is due."""
 
 

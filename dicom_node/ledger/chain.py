@@ -5,12 +5,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, desc, insert, select, text
+from sqlalchemy import Connection, RowMapping, desc, insert, select
 
 from dicom_node.ledger.tables import audit
 
 GENESIS = "0" * 64
-_LOCK = 0x7448534C  # any constant of ours; PostgreSQL advisory locks are numbered
 
 
 def seal(previous: str, at: datetime, actor: str, event: str, subject: str, detail: str) -> str:
@@ -20,9 +19,7 @@ def seal(previous: str, at: datetime, actor: str, event: str, subject: str, deta
 
 
 def append(connection: Connection, at: datetime, actor: str, event: str, subject: str, **detail: Any) -> None:
-    """Add a row inside the caller's transaction. Writers take turns, so that the chain never forks."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    """Add a row inside the caller's transaction, which must be one in turn: else the chain forks."""
     last = connection.execute(select(audit.c.hash).order_by(desc(audit.c.seq)).limit(1)).scalar()
     previous = last or GENESIS
     text_detail = json.dumps(detail, sort_keys=True, ensure_ascii=False, default=str)

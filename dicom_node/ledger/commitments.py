@@ -6,9 +6,10 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.deliveries import settle, uids_of, unstore
+from dicom_node.ledger.deliveries import uids_of, unstore
+from dicom_node.ledger.mirror import settle
 from dicom_node.ledger.states import DeliveryState
-from dicom_node.ledger.tables import delivery
+from dicom_node.ledger.tables import delivery, job
 from dicom_node.records import CommitmentReport
 
 
@@ -30,14 +31,20 @@ def apply(database: Database, report: CommitmentReport, attempts: int, retry_in_
         expected = set(uids_of(connection, row["id"], stored=True))
         lost += sorted(expected - set(report.stored) - set(lost))
         unstore(connection, row["id"], lost)
-        if not lost:
-            state, reason = DeliveryState.VERIFIED, ""
-        else:
-            state = DeliveryState.PENDING if row["attempt"] < attempts else DeliveryState.PARKED
-            reason = f"storage commitment: the PACS lacks {len(lost)} instances that it had accepted"
+        purged = connection.execute(select(job.c.purged_at).where(job.c.id == row["job_id"])).scalar()
+        state, reason = _verdict(len(lost), row["attempt"] < attempts, purged is not None)
         due = now + timedelta(seconds=retry_in_s)
         _apply_report(connection, database.actor, now, row, state, reason, due)
         return True
+
+
+def _verdict(lost: int, again: bool, purged: bool) -> tuple[DeliveryState, str]:
+    if not lost:
+        return DeliveryState.VERIFIED, ""
+    reason = f"storage commitment: the PACS lacks {lost} instances that it had accepted"
+    if purged:
+        return DeliveryState.PARKED, f"{reason}, and the result was removed from this node after its time"
+    return (DeliveryState.PENDING if again else DeliveryState.PARKED), reason
 
 
 def _apply_report(

@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom_node.errors import LedgerError, SettingsError
 
 BUSY_TIMEOUT_S = 30
+TURN = 0x7448534C  # any constant of ours; PostgreSQL advisory locks are numbered
+# A host that vanished is noticed in half a minute; what the URL says comes before.
+KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 # SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when the log is reset; the rollback journal is safe in all.
 FIRST_SQLITE_WITH_SAFE_WAL = (3, 51, 3)
 
@@ -34,10 +37,21 @@ class Database:
         self.engine = _open(self.url)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A transaction that writes: all or nothing. LedgerError where the database fails."""
+    def transaction(self, *, in_turn: bool = True) -> Iterator[Connection]:
+        """A transaction that writes: all or nothing. LedgerError where the database fails.
+
+        Writers take turns, on SQLite by nature and on PostgreSQL by a lock that is taken first: so the audit chain
+        never forks, and no two writers wait for each other's rows.
+
+        Parameters
+        ----------
+        in_turn : bool
+            False for a transaction that writes no audit row and waits for one row at the most: it need not wait.
+        """
         try:
             with self.engine.begin() as connection:
+                if in_turn and connection.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
                 yield connection
         except SQLAlchemyError as error:
             raise LedgerError(f"the ledger could not be written: {_first_line(error)}") from error
@@ -84,13 +98,22 @@ def database_now(connection: Connection) -> datetime:
 def _open(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True, connect_args={**KEEPALIVE, **parsed.query})
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """A process that froze in its turn must not stop the others for ever: the server ends its transaction."""
+    connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S // 2}s'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

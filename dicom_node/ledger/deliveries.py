@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, insert, select, update
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import chain
-from dicom_node.ledger.claims import lost_claims, ring_due
+from dicom_node.ledger import chain, circuits, claims
+from dicom_node.ledger.claims import Due, lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.states import JOB_MOVES, DeliveryState, JobState, job_state_of, sources
+from dicom_node.ledger.mirror import DELIVERABLE, settle
+from dicom_node.ledger.states import DeliveryState
+from dicom_node.ledger.switches import claims_open
 from dicom_node.ledger.tables import delivery, delivery_instance, job
 from dicom_node.records import InstanceOutcome
 
 CLAIMED = {DeliveryState.PENDING: DeliveryState.SENDING, DeliveryState.SENT: DeliveryState.VERIFYING}
-DELIVERABLE = (JobState.RESTORED, JobState.SENDING, JobState.SENT, JobState.VERIFIED, JobState.PARKED)
+NEVER = timedelta(days=36500)
 
 
 @dataclass(frozen=True)
@@ -47,29 +49,34 @@ class DeliveryClaim:
     transaction_uid: str | None
 
 
-def due_deliveries(database: Database) -> list[int]:
-    """Deliveries that wait, are due, and whose bell is not ringing; marks them as rung."""
-    return ring_due(database, delivery, list(CLAIMED))
+def due_deliveries(database: Database, again_s: float) -> list[Due]:
+    """Deliveries that may be claimed and whose bell is not ringing, the most urgent first; marks them as rung.
+
+    A bell that was heard by nobody rings again after ``again_s``.
+    """
+    priority = select(job.c.priority).where(job.c.id == delivery.c.job_id).scalar_subquery()
+    return ring_due(database, delivery, lambda now: delivery.c.state.in_(CLAIMED) & _may_go(now), priority, again_s)
+
+
+def unring(database: Database, delivery_ids: Sequence[int]) -> None:
+    """No bell sounded for these: ring them at the next tick."""
+    claims.unring(database, delivery, delivery_ids)
 
 
 def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> DeliveryClaim | None:
-    """Take a delivery: None when another worker has it, it is not due, or its job is cancelled or superseded."""
+    """Take a delivery: None when another worker has it, it is not due, or it may not go.
+
+    It may not where nothing is claimed (``switches.pause``), its job is cancelled, superseded or purged, or the circuit
+    of its PACS is open.
+    """
     with database.transaction() as connection:
         now = database_now(connection)
-        state = connection.execute(select(delivery.c.state).where(delivery.c.id == delivery_id)).scalar()
-        if state not in CLAIMED:
-            return None
-        alive = select(job.c.id).where(job.c.state.in_(DELIVERABLE))
+        lease_until = now + timedelta(seconds=lease_s)
         taken = connection.execute(
             update(delivery)
-            .where(
-                delivery.c.id == delivery_id,
-                delivery.c.state == state,
-                delivery.c.due_at <= now,
-                delivery.c.job_id.in_(alive),
-            )
+            .where(delivery.c.id == delivery_id, delivery.c.state.in_(CLAIMED), delivery.c.due_at <= now, _may_go(now))
             .values(
-                state=CLAIMED[state], owner=owner, lease_until=now + timedelta(seconds=lease_s),
+                state=case(CLAIMED, value=delivery.c.state), owner=owner, lease_until=lease_until,
                 fence=delivery.c.fence + 1, attempt=delivery.c.attempt + 1, updated_at=now,
             )
             .returning(delivery)
@@ -77,6 +84,8 @@ def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> D
         if taken is None:
             return None
         settle(connection, database.actor, now, taken["job_id"])
+        if taken["state"] == DeliveryState.SENDING:
+            circuits.probe(connection, taken["destination"], lease_until)
         fields = {name: taken[name] for name in ("job_id", "destination", "fence", "attempt", "transaction_uid")}
         return DeliveryClaim(
             delivery_id=delivery_id,
@@ -89,16 +98,21 @@ def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> D
 
 def beat(database: Database, claim_: DeliveryClaim, lease_s: float) -> None:
     """Renew the lease. StaleFence when the delivery is someone else's now."""
-    with database.transaction() as connection:
+    with database.transaction(in_turn=False) as connection:
         lease_until = database_now(connection) + timedelta(seconds=lease_s)
         if connection.execute(_mine(claim_).values(lease_until=lease_until)).rowcount == 0:
             raise StaleFence(f"delivery {claim_.delivery_id} is no longer ours")
 
 
 def answered(database: Database, claim_: DeliveryClaim, outcomes: Sequence[InstanceOutcome]) -> None:
-    """Note what the PACS answered for each instance, so that a resume sends only the rest."""
+    """Note what the PACS answered for each instance, so that a resume sends only the rest.
+
+    StaleFence when the delivery is someone else's now, or was stopped: so that its sender stops too.
+    """
     with database.transaction() as connection:
         now = database_now(connection)
+        if connection.execute(_mine(claim_).values(updated_at=now)).rowcount == 0:
+            raise StaleFence(f"delivery {claim_.delivery_id} is no longer ours")
         for outcome in outcomes:
             connection.execute(
                 update(delivery_instance)
@@ -130,8 +144,7 @@ def unconfirmed(database: Database, claim_: DeliveryClaim, reason: str, retry_in
     """The PACS could not be asked. Ask again later, or (None) stay ``sent, unverified`` for good."""
     with database.transaction() as connection:
         now = database_now(connection)
-        never = timedelta(days=36500)
-        due = now + (never if retry_in_s is None else timedelta(seconds=retry_in_s))
+        due = now + (NEVER if retry_in_s is None else timedelta(seconds=retry_in_s))
         _leave(connection, database.actor, now, claim_, DeliveryState.SENT, reason, {"due_at": due, "rung_at": None})
 
 
@@ -170,10 +183,25 @@ def add(database: Database, job_id: int, destinations: Sequence[str], uids: Sequ
 
 
 def enter(connection: Connection, now: datetime, job_id: int, destination: str, uids: Sequence[str]) -> None:
-    """Enter one delivery inside the caller's transaction."""
-    values = {"job_id": job_id, "destination": destination, "state": "pending", "due_at": now, "updated_at": now}
-    delivery_id = connection.execute(insert(delivery).values(**values).returning(delivery.c.id)).scalar_one()
+    """Enter one delivery inside the caller's transaction; one of a result that was made before begins anew."""
+    values = {"state": DeliveryState.PENDING, "reason": "", "due_at": now, "rung_at": None, "updated_at": now}
+    anew = {**values, "attempt": 0, "deaths": 0, "transaction_uid": None, "verified_by": None}
+    known = (delivery.c.job_id == job_id) & (delivery.c.destination == destination)
+    found = connection.execute(update(delivery).where(known).values(**anew).returning(delivery.c.id)).scalar()
+    if found is not None:
+        unstore(connection, found, uids)
+        return
+    new = insert(delivery).values(job_id=job_id, destination=destination, **values).returning(delivery.c.id)
+    delivery_id = connection.execute(new).scalar_one()
     connection.execute(insert(delivery_instance), [{"delivery_id": delivery_id, "sop_uid": uid} for uid in uids])
+
+
+def stop(connection: Connection, now: datetime, job_id: int) -> None:
+    """Take the deliveries of a job out of their senders' hands, inside the caller's transaction."""
+    for waiting, claimed in CLAIMED.items():
+        values = {"state": waiting, "owner": None, "lease_until": None, "updated_at": now}
+        mine = (delivery.c.job_id == job_id) & (delivery.c.state == claimed)
+        connection.execute(update(delivery).where(mine).values(fence=delivery.c.fence + 1, **values))
 
 
 def retry(database: Database, delivery_id: int, reason: str) -> bool:
@@ -195,25 +223,42 @@ def retry(database: Database, delivery_id: int, reason: str) -> bool:
         return True
 
 
-def expire(database: Database, is_gone: Callable[[str], bool]) -> int:
-    """Take back deliveries whose lease ended or whose process is gone; returns how many."""
+def expire(database: Database, is_gone: Callable[[str], bool], deaths_allowed: int) -> int:
+    """Take back deliveries whose lease ended or whose process is gone; returns how many.
+
+    One whose sender died ``deaths_allowed`` times is parked, or stays ``sent, unverified``.
+    """
     with database.transaction() as connection:
         now = database_now(connection)
-        count = 0
-        for waiting, claimed in CLAIMED.items():
-            for row in lost_claims(connection, delivery, claimed, is_gone, now):
-                count += connection.execute(
-                    update(delivery)
-                    .where(delivery.c.id == row["id"], delivery.c.fence == row["fence"], delivery.c.state == claimed)
-                    .values(
-                        state=waiting, reason="the sender died; resuming", owner=None, lease_until=None,
-                        fence=delivery.c.fence + 1, deaths=delivery.c.deaths + 1, due_at=now, rung_at=None,
-                    )
-                ).rowcount  # fmt: skip
-                chain.append(
-                    connection, now, database.actor, "delivery.expired", f"delivery:{row['id']}", owner=row["owner"]
-                )
-        return count
+        lost = [row for state in CLAIMED.values() for row in lost_claims(connection, delivery, state, is_gone, now)]
+        for row in lost:
+            given_up = row["deaths"] + 1 >= deaths_allowed
+            values = {"owner": None, "lease_until": None, "updated_at": now, **_after_death(row, now, given_up)}
+            raised = {"fence": delivery.c.fence + 1, "deaths": delivery.c.deaths + 1, "rung_at": None}
+            connection.execute(update(delivery).where(delivery.c.id == row["id"]).values(**values, **raised))
+            subject, owner = f"delivery:{row['id']}", row["owner"]
+            reason = values["reason"]
+            chain.append(connection, now, database.actor, "delivery.expired", subject, owner=owner, reason=reason)
+            job_id = connection.execute(select(delivery.c.job_id).where(delivery.c.id == row["id"])).scalar_one()
+            settle(connection, database.actor, now, job_id)
+        return len(lost)
+
+
+def _after_death(row: RowMapping, now: datetime, given_up: bool) -> dict[str, Any]:
+    """Where a delivery goes whose sender died."""
+    sending = row["state"] == DeliveryState.SENDING
+    waiting = DeliveryState.PENDING if sending else DeliveryState.SENT
+    if not given_up:
+        return {"state": waiting, "reason": "the sender died; resuming", "due_at": now}
+    reason = f"the sender died {row['deaths'] + 1} times on this delivery"
+    if sending:
+        return {"state": DeliveryState.PARKED, "reason": reason, "due_at": now}
+    return {"state": waiting, "reason": f"sent, unverified: {reason}", "due_at": now + NEVER}
+
+
+def _may_go(now: datetime) -> ColumnElement[bool]:
+    alive = select(job.c.id).where(job.c.state.in_(DELIVERABLE), job.c.purged_at.is_(None))
+    return delivery.c.job_id.in_(alive) & circuits.lets_through(now) & claims_open()
 
 
 def _mine(claim_: DeliveryClaim) -> Any:
@@ -250,15 +295,3 @@ def uids_of(connection: Connection, delivery_id: int, *, stored: bool) -> Sequen
     """Instances of a delivery that the PACS stored, or not."""
     condition = (delivery_instance.c.delivery_id == delivery_id) & (delivery_instance.c.stored == stored)
     return connection.execute(select(delivery_instance.c.sop_uid).where(condition)).scalars().all()
-
-
-def settle(connection: Connection, actor: str, now: datetime, job_id: int) -> None:
-    """Make the job's state what its deliveries say."""
-    rows = connection.execute(select(delivery.c.state, delivery.c.reason).where(delivery.c.job_id == job_id)).all()
-    state = job_state_of([DeliveryState(row.state) for row in rows])
-    reason = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
-    legal = (job.c.id == job_id) & job.c.state.in_([*sources(JOB_MOVES, state), state])
-    before = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar_one()
-    moved = connection.execute(update(job).where(legal).values(state=state, reason=reason, updated_at=now))
-    if moved.rowcount and before != state:
-        chain.append(connection, now, actor, f"job.{state}", f"job:{job_id}", reason=reason)

@@ -13,12 +13,16 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Update, insert, select, update
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import chain, deliveries
-from dicom_node.ledger.claims import lost_claims, ring_due
+from dicom_node.ledger import chain, claims, deliveries
+from dicom_node.ledger.claims import Due, lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
+from dicom_node.ledger.switches import claims_open
 from dicom_node.ledger.tables import instance, job, job_instance, series
 from dicom_node.records import DerivedSeries
+
+# A PACS has these, or is getting them: not withdrawn because of images that only put the series in doubt.
+DELIVERED = frozenset({JobState.SENDING, JobState.SENT, JobState.VERIFIED})
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Claim:
     fence: int
     attempt: int
     series_uid: str
+    model_digest: str
     source_paths: tuple[tuple[str, str], ...]
 
 
@@ -57,11 +62,15 @@ def job_key(series_uid: str, sources_: Sequence[tuple[str, str]], model_digest: 
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def complete(database: Database, series_id: int, instances: int, revision: int, jobs: Sequence[NewJob]) -> bool:
+def complete(
+    database: Database, series_id: int, instances: int, revision: int, jobs: Sequence[NewJob], *, keep: bool = False
+) -> bool:
     """Close a series and enter its jobs in one transaction. False when images arrived meanwhile: judge again.
 
     A job whose key is known is not made twice: it keeps its state, unless it was only skipped or held and the new
-    verdict differs. Jobs of the series that the new verdicts no longer name are superseded.
+    verdict differs. Jobs of the series that the new verdicts no longer name are superseded; where these have nothing
+    restored, as after a conflict, what a PACS has or is getting stays as it is until something replaces it. With
+    ``keep`` none is superseded.
     """
     with database.transaction() as connection:
         now = database_now(connection)
@@ -83,22 +92,32 @@ def complete(database: Database, series_id: int, instances: int, revision: int, 
         )  # fmt: skip
         for new in jobs:
             _enter(connection, database.actor, now, series_id, revision, new)
-        _supersede(connection, database.actor, now, series_id, [new.job_key for new in jobs])
+        replaced = any(new.state is JobState.QUEUED for new in jobs)
+        if not keep:
+            _supersede(connection, database.actor, now, series_id, [new.job_key for new in jobs], replaced)
         return True
 
 
-def due_jobs(database: Database) -> list[int]:
-    """Queued jobs that are due and whose bell is not ringing; marks them as rung."""
-    return ring_due(database, job, [JobState.QUEUED])
+def due_jobs(database: Database, again_s: float) -> list[Due]:
+    """Queued jobs that are due and whose bell is not ringing, the most urgent first; marks them as rung.
+
+    A bell that was heard by nobody rings again after ``again_s``.
+    """
+    return ring_due(database, job, lambda _now: job.c.state == JobState.QUEUED, job.c.priority, again_s)
+
+
+def unring(database: Database, job_ids: Sequence[int]) -> None:
+    """No bell sounded for these: ring them at the next tick."""
+    claims.unring(database, job, job_ids)
 
 
 def claim(database: Database, job_id: int, owner: str, lease_s: float) -> Claim | None:
-    """Take a queued job: None when another worker has it or it is not due."""
+    """Take a queued job: None when another worker has it, it is not due, or nothing is claimed at the moment."""
     with database.transaction() as connection:
         now = database_now(connection)
         taken = connection.execute(
             update(job)
-            .where(job.c.id == job_id, job.c.state == JobState.QUEUED, job.c.due_at <= now)
+            .where(job.c.id == job_id, job.c.state == JobState.QUEUED, job.c.due_at <= now, claims_open())
             .values(
                 state=JobState.RUNNING, reason="", owner=owner, lease_until=now + timedelta(seconds=lease_s),
                 fence=job.c.fence + 1, attempt=job.c.attempt + 1, progress=0.0, updated_at=now,
@@ -116,7 +135,7 @@ def claim(database: Database, job_id: int, owner: str, lease_s: float) -> Claim 
 
 def beat(database: Database, claim_: Claim, lease_s: float, progress: float) -> None:
     """Renew the lease and show progress (0 to 1). StaleFence when the job is someone else's now."""
-    with database.transaction() as connection:
+    with database.transaction(in_turn=False) as connection:
         now = database_now(connection)
         lease_until = now + timedelta(seconds=lease_s)
         done = connection.execute(_mine(claim_).values(lease_until=lease_until, progress=progress, updated_at=now))
@@ -144,16 +163,17 @@ def restored(
             deliveries.enter(connection, now, claim_.job_id, name, uids)
 
 
-def give_back(database: Database, claim_: Claim, reason: str, retry_in_s: float) -> None:
-    """The cause may pass: queue the job again after a while."""
+def give_back(database: Database, claim_: Claim, reason: str, retry_in_s: float, *, counted: bool = True) -> None:
+    """The cause may pass: queue the job again after a while. Not counted, it was no attempt: the worker had to stop."""
     with database.transaction() as connection:
         now = database_now(connection)
-        values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None}
+        attempt = claim_.attempt if counted else claim_.attempt - 1
+        values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None, "attempt": attempt}
         _leave_running(connection, database.actor, now, claim_, JobState.QUEUED, reason, values)
 
 
 def end(database: Database, claim_: Claim, state: JobState, reason: str, **values: Any) -> None:
-    """Leave a running job as held or failed with a reason for people."""
+    """Leave a running job as held, failed or parked with a reason for people."""
     with database.transaction() as connection:
         _leave_running(connection, database.actor, database_now(connection), claim_, state, reason, values)
 
@@ -172,39 +192,17 @@ def expire(database: Database, is_gone: Callable[[str], bool], deaths_allowed: i
             reason = (
                 f"the worker died {row['deaths'] + 1} times on this job" if poison else "the worker died; queued again"
             )
-            changed = connection.execute(
+            connection.execute(
                 update(job)
-                .where(job.c.id == row["id"], job.c.fence == row["fence"], job.c.state == JobState.RUNNING)
+                .where(job.c.id == row["id"])
                 .values(
                     state=state, reason=reason, owner=None, lease_until=None, fence=job.c.fence + 1,
                     deaths=job.c.deaths + 1, due_at=now, rung_at=None, updated_at=now,
                 )
             )  # fmt: skip
-            if changed.rowcount:
-                chain.append(
-                    connection,
-                    now,
-                    database.actor,
-                    f"job.{state}",
-                    f"job:{row['id']}",
-                    reason=reason,
-                    owner=row["owner"],
-                )
+            subject, owner = f"job:{row['id']}", row["owner"]
+            chain.append(connection, now, database.actor, f"job.{state}", subject, reason=reason, owner=owner)
         return len(lost)
-
-
-def retry(database: Database, job_id: int, reason: str) -> bool:
-    """Queue a failed or cancelled job again at a person's wish. False when it is in no such state."""
-    with database.transaction() as connection:
-        now = database_now(connection)
-        changed = connection.execute(
-            update(job)
-            .where(job.c.id == job_id, job.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
-            .values(state=JobState.QUEUED, reason=reason, attempt=0, deaths=0, due_at=now, rung_at=None, updated_at=now)
-        )
-        if changed.rowcount:
-            chain.append(connection, now, database.actor, "job.retry", f"job:{job_id}", reason=reason)
-        return bool(changed.rowcount)
 
 
 def _enter(connection: Connection, actor: str, now: datetime, series_id: int, revision: int, new: NewJob) -> None:
@@ -241,15 +239,17 @@ def _insert(connection: Connection, now: datetime, series_id: int, revision: int
     return job_id
 
 
-def _supersede(connection: Connection, actor: str, now: datetime, series_id: int, kept: list[str]) -> None:
-    old = (
-        (job.c.series_id == series_id)
-        & job.c.job_key.not_in(kept)
-        & job.c.state.in_(sources(JOB_MOVES, JobState.SUPERSEDED))
-    )
-    reason = "images arrived after this job was made; a later one replaces it"
-    values = {"state": JobState.SUPERSEDED, "reason": reason, "fence": job.c.fence + 1, "updated_at": now}
-    for job_id in connection.execute(update(job).where(old).values(**values).returning(job.c.id)).scalars().all():
+def _supersede(
+    connection: Connection, actor: str, now: datetime, series_id: int, kept: list[str], replaced: bool
+) -> None:
+    states = set(sources(JOB_MOVES, JobState.SUPERSEDED)) - (set() if replaced else DELIVERED)
+    old = (job.c.series_id == series_id) & job.c.job_key.not_in(kept) & job.c.state.in_(states)
+    later = "a later one replaces it" if replaced else "with them nothing of the series can be restored"
+    reason = f"images arrived after this job was made; {later}"
+    values = {"state": JobState.SUPERSEDED, "reason": reason, "owner": None, "lease_until": None, "updated_at": now}
+    superseding = update(job).where(old).values(fence=job.c.fence + 1, **values).returning(job.c.id)
+    for job_id in connection.execute(superseding).scalars().all():
+        deliveries.stop(connection, now, job_id)
         chain.append(connection, now, actor, "job.superseded", f"job:{job_id}", reason=reason)
 
 
@@ -264,6 +264,7 @@ def _claim_of(connection: Connection, taken: RowMapping) -> Claim:
         fence=taken["fence"],
         attempt=taken["attempt"],
         series_uid=uid,
+        model_digest=taken["model_digest"],
         source_paths=tuple((row.path, row.sha256) for row in rows),
     )
 

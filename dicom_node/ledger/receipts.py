@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.purging import GONE
 from dicom_node.ledger.states import SeriesState
-from dicom_node.ledger.tables import instance, series
+from dicom_node.ledger.tables import instance, job, job_instance, series
 from dicom_node.records import ReceivedInstance
 
 
@@ -31,6 +32,22 @@ class SeriesRow:
 
 
 @dataclass(frozen=True)
+class Conflict:
+    """An instance whose SOP Instance UID came before with other content; both are kept, its series is held."""
+
+    instance: ReceivedInstance
+    earlier_sha256: str
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What became of instances: how many were new, and which of these contradict an earlier one."""
+
+    new: int
+    conflicts: tuple[Conflict, ...]
+
+
+@dataclass(frozen=True)
 class InstanceRow:
     """One received instance of a series."""
 
@@ -40,18 +57,19 @@ class InstanceRow:
     path: str
 
 
-def record(database: Database, received: Sequence[ReceivedInstance], quiet_s: float) -> int:
-    """Enter instances and wake their series; returns how many were new.
+def record(database: Database, received: Sequence[ReceivedInstance], quiet_s: float) -> Entered:
+    """Enter instances and wake their series.
 
-    An instance that is known (same UIDs, same digest) changes nothing but an audit row. A new one for a complete
-    series opens the next revision.
+    An instance that is known (same UIDs, same digest) changes nothing but an audit row, unless retention had removed
+    its file: then the series is judged again. A new one for a complete series opens the next revision.
     """
     ordered = sorted(received, key=lambda item: item.series_instance_uid)
     with database.transaction() as connection:
-        return sum(
+        entered = [
             _record_series(connection, database.actor, list(group), quiet_s)
             for _, group in groupby(ordered, key=lambda item: item.series_instance_uid)
-        )
+        ]
+    return Entered(sum(item.new for item in entered), tuple(found for item in entered for found in item.conflicts))
 
 
 def released(database: Database, series_uids: Sequence[str], quiet_released_s: float) -> None:
@@ -63,6 +81,15 @@ def released(database: Database, series_uids: Sequence[str], quiet_released_s: f
             .where(series.c.series_uid.in_(series_uids), series.c.state == SeriesState.RECEIVING)
             .values(released=True, due_at=soon)
         )
+
+
+def listening_again(database: Database, quiet_s: float) -> None:
+    """Let the quiet time of what still arrives run from now: while nobody listened, silence proved nothing."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        due = now + timedelta(seconds=quiet_s)
+        arriving = (series.c.state == SeriesState.RECEIVING) & ~series.c.released
+        connection.execute(update(series).where(arriving).values(last_heard_at=now, due_at=due))
 
 
 def known_paths(database: Database) -> frozenset[str]:
@@ -77,6 +104,23 @@ def due_series(database: Database) -> list[int]:
         now = database_now(connection)
         condition = (series.c.state == SeriesState.RECEIVING) & (series.c.due_at <= now)
         return list(connection.execute(select(series.c.id).where(condition).order_by(series.c.due_at)).scalars())
+
+
+def take(database: Database, series_id: int, for_s: float) -> bool:
+    """Take a due series to judge it; for so long no other clock does. False where another has it."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        mine = (series.c.id == series_id) & (series.c.state == SeriesState.RECEIVING) & (series.c.due_at <= now)
+        later = now + timedelta(seconds=for_s)
+        return connection.execute(update(series).where(mine).values(due_at=later)).rowcount > 0
+
+
+def has_unjudged(database: Database, series_id: int) -> bool:
+    """Whether a series holds images that no job was made of yet."""
+    judged = select(job_instance.c.instance_id).where(job_instance.c.instance_id == instance.c.id).exists()
+    with database.reading() as connection:
+        query = select(instance.c.id).where(instance.c.series_id == series_id, ~judged).limit(1)
+        return connection.execute(query).first() is not None
 
 
 def read_series(database: Database, series_id: int) -> tuple[SeriesRow, list[InstanceRow]]:
@@ -109,20 +153,32 @@ def reopen(database: Database, series_id: int, reason: str) -> None:
         chain.append(connection, now, database.actor, "series.reopened", f"series:{series_id}", reason=reason)
 
 
-def _record_series(connection: Connection, actor: str, received: list[ReceivedInstance], quiet_s: float) -> int:
+def made_here(database: Database, series_uid: str) -> bool:
+    """Whether a series is one that a job of this node made."""
+    with database.reading() as connection:
+        found = select(job.c.id).where(job.c.derived_series_uid == series_uid)
+        return connection.execute(found.limit(1)).first() is not None
+
+
+def _record_series(connection: Connection, actor: str, received: list[ReceivedInstance], quiet_s: float) -> Entered:
     now = database_now(connection)
     series_id = _series_id(connection, received[0], now)
+    gone, purged = _gone(connection, series_id), _is_purged(connection, series_id)
     new = [item for item in _distinct(received) if not _is_known(connection, series_id, item)]
-    for item in new:
-        connection.execute(insert(instance).values(series_id=series_id, **_instance_values(item)))
+    conflicts = [found for item in new if (found := _insert(connection, series_id, item))]
+    for item in conflicts:
+        chain.append(
+            connection, now, actor, "series.conflict", f"series:{series_id}", calling_ae=item.instance.calling_ae,
+            sop_uid=item.instance.sop_instance_uid, sha256=[item.earlier_sha256, item.instance.sha256],
+        )  # fmt: skip
     event = "instances.received" if new else "instances.duplicate"
-    if new:
+    if new or purged or _gone(connection, series_id) < gone:
         _wake(connection, series_id, len(new), now, quiet_s)
     senders = sorted({item.calling_ae for item in received})
     chain.append(
         connection, now, actor, event, f"series:{series_id}", count=len(received), new=len(new), calling_ae=senders
     )
-    return len(new)
+    return Entered(len(new), tuple(conflicts))
 
 
 def _series_id(connection: Connection, item: ReceivedInstance, now: datetime) -> int:
@@ -155,6 +211,26 @@ def _is_known(connection: Connection, series_id: int, item: ReceivedInstance) ->
     return connection.execute(update(instance).where(same).values(path=str(item.path))).rowcount > 0
 
 
+def _insert(connection: Connection, series_id: int, item: ReceivedInstance) -> Conflict | None:
+    """Enter a new instance, marked where other content came under its UID before."""
+    same_uid = (instance.c.series_id == series_id) & (instance.c.sop_uid == item.sop_instance_uid)
+    earlier = connection.execute(select(instance.c.sha256).where(same_uid).order_by(instance.c.id).limit(1)).scalar()
+    values = _instance_values(item)
+    connection.execute(insert(instance).values(series_id=series_id, conflict=earlier is not None, **values))
+    return None if earlier is None else Conflict(item, earlier)
+
+
+def _gone(connection: Connection, series_id: int) -> int:
+    """How many images of a series retention has removed."""
+    query = select(func.count()).where(instance.c.series_id == series_id, instance.c.path.startswith(GONE))
+    return connection.execute(query).scalar_one()
+
+
+def _is_purged(connection: Connection, series_id: int) -> bool:
+    """Whether retention has decided on a series; some files may be there still."""
+    return connection.execute(select(series.c.purged_at).where(series.c.id == series_id)).scalar() is not None
+
+
 def _instance_values(item: ReceivedInstance) -> dict[str, object]:
     return {
         "sop_uid": item.sop_instance_uid,
@@ -182,6 +258,7 @@ def _wake(connection: Connection, series_id: int, new: int, now: datetime, quiet
         .where(series.c.id == series_id)
         .values(
             instances=series.c.instances + new,
+            purged_at=None,
             released=False,
             last_heard_at=now,
             due_at=now + timedelta(seconds=quiet_s),

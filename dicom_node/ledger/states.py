@@ -12,8 +12,9 @@ A complete series holds one or more stacks; each becomes a *job*, which ends in 
 - ``restored`` means that the result is on disk with its manifest. A result that contradicts its source is ``held``.
 - From there the job mirrors its deliveries: ``sending``, ``sent`` (every PACS answered for every instance),
   ``verified`` (every PACS confirmed them). A PACS that confirms and later loses moves it back to ``sending``.
-- ``parked`` means that a PACS refused or stayed away too long: visible, never dropped; a retry sends again.
-- ``cancelled`` by a person; ``superseded`` when a later revision of the series replaced it.
+- ``parked`` means that a PACS refused or stayed away too long, or that this machine lacks what the job needs: visible,
+  never dropped; a retry goes on where it stopped.
+- ``cancelled`` by a person, who may take that back; ``superseded`` when a later revision of the series replaced it.
 
 A *delivery* is one job to one PACS. ``pending`` and ``sent`` wait for their due time; ``sending`` and ``verifying``
 are claimed; ``verified`` and ``parked`` end it until a person or the PACS says otherwise.
@@ -70,25 +71,25 @@ SERIES_MOVES: dict[SeriesState, frozenset[SeriesState]] = {
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     J.QUEUED: frozenset({J.RUNNING, J.CANCELLED, J.SUPERSEDED}),
-    J.RUNNING: frozenset({J.QUEUED, J.RESTORED, J.HELD, J.FAILED, J.CANCELLED, J.SUPERSEDED}),
+    J.RUNNING: frozenset({J.QUEUED, J.RESTORED, J.HELD, J.FAILED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
     J.RESTORED: frozenset({J.SENDING, J.SENT, J.VERIFIED, J.PARKED, J.HELD, J.CANCELLED, J.SUPERSEDED}),
     J.SENDING: frozenset({J.RESTORED, J.SENT, J.VERIFIED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
-    J.SENT: frozenset({J.SENDING, J.VERIFIED, J.PARKED, J.SUPERSEDED}),
-    J.VERIFIED: frozenset({J.SENDING, J.SUPERSEDED}),
+    J.SENT: frozenset({J.SENDING, J.VERIFIED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
+    J.VERIFIED: frozenset({J.SENDING, J.PARKED, J.SUPERSEDED}),
     J.SKIPPED: frozenset({J.QUEUED, J.HELD, J.SUPERSEDED}),
     J.HELD: frozenset({J.QUEUED, J.SKIPPED, J.RESTORED, J.CANCELLED, J.SUPERSEDED}),
     J.FAILED: frozenset({J.QUEUED, J.CANCELLED, J.SUPERSEDED}),
-    J.PARKED: frozenset({J.RESTORED, J.SENDING, J.SENT, J.VERIFIED, J.CANCELLED, J.SUPERSEDED}),
-    J.CANCELLED: frozenset({J.QUEUED, J.SUPERSEDED}),
+    J.PARKED: frozenset({J.QUEUED, J.RESTORED, J.SENDING, J.SENT, J.VERIFIED, J.CANCELLED, J.SUPERSEDED}),
+    J.CANCELLED: frozenset({J.QUEUED, J.RESTORED, J.SUPERSEDED}),
     J.SUPERSEDED: frozenset(),
 }
 
 DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.PENDING: frozenset({D.SENDING, D.PARKED}),
     D.SENDING: frozenset({D.PENDING, D.SENT, D.PARKED}),
-    D.SENT: frozenset({D.VERIFYING, D.VERIFIED, D.PENDING}),
-    D.VERIFYING: frozenset({D.SENT, D.VERIFIED, D.PENDING}),
-    D.VERIFIED: frozenset({D.PENDING}),
+    D.SENT: frozenset({D.VERIFYING, D.VERIFIED, D.PENDING, D.PARKED}),
+    D.VERIFYING: frozenset({D.SENT, D.VERIFIED, D.PENDING, D.PARKED}),
+    D.VERIFIED: frozenset({D.PENDING, D.PARKED}),
     D.PARKED: frozenset({D.PENDING, D.VERIFIED}),
 }
 

@@ -99,9 +99,7 @@ instance = Table(
     Column("calling_ae", String(16), nullable=False),
     Column("peer_ip", String(45), nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
-    Column(
-        "conflict", Boolean, nullable=False, server_default="0", comment="other bytes came under this UID before"
-    ),
+    Column("conflict", Boolean, nullable=False, server_default="0", comment="other bytes came under this UID before"),
     UniqueConstraint("series_id", "sop_uid", "sha256"),
 )
 

@@ -20,9 +20,11 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from dicom_node import crash
 from dicom_node.errors import InputError, NodeError, UnreadableInstance
+from dicom_node.receive.limits import Admission, Overlong, answer_odd_request, bound
 from dicom_node.receive.part10 import Identity, encode_file, read_identity
 from dicom_node.receive.spool import Spool
 from dicom_node.records import ReceivedInstance
+from dicom_node.settings import ReceiveSettings
 from dicom_node.status import PROCESSING_FAILURE, SUCCESS, store_status
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,8 @@ log = logging.getLogger(__name__)
 _REJECTIONS: dict[tuple[int | None, int | None], str] = {
     (1, 3): "its AE title is not in [receive].calling_ae_titles",
     (1, 7): "it calls us by another AE title than [receive].ae_title",
-    (2, 2): "more associations at once than [receive].maximum_associations",
 }
+LOCAL_LIMIT_EXCEEDED = (2, 3, 2)  # rejected for now, by the service provider (presentation related)
 News = TypeVar("News")
 
 
@@ -59,7 +61,11 @@ class Callbacks:
 class Handlers:
     """The event handlers of one listener."""
 
-    def __init__(self, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: ReceiveSettings, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]
+    ) -> None:
+        self._admission = Admission(settings.maximum_associations, settings.maximum_associations_per_peer)
+        self._maximum_bytes = int(settings.maximum_instance_mb * 1e6)
         self._spool = spool
         self._callbacks = callbacks
         self._now = now
@@ -72,8 +78,11 @@ class Handlers:
             (evt.EVT_N_EVENT_REPORT, self.commitment),
             (evt.EVT_RELEASED, self.released),
             (evt.EVT_ABORTED, self.aborted),
+            (evt.EVT_REQUESTED, self.requested),
             (evt.EVT_ACCEPTED, self.accepted),
             (evt.EVT_REJECTED, self.rejected),
+            (evt.EVT_PDU_RECV, self.arriving),
+            (evt.EVT_DIMSE_RECV, self.message),
         ]
 
     def store(self, event: Event) -> int:
@@ -106,6 +115,24 @@ class Handlers:
         """Name the series that an association brought before it was aborted or cut."""
         self._ended(event, self._callbacks.on_aborted)
 
+    def requested(self, event: Event) -> None:
+        """Reject an association past a limit (PS3.8 9.3.4: transient, local limit exceeded): it may come again."""
+        refusal = self._admission.refusal(event.assoc, _address(event))
+        if refusal:
+            log.warning("association from %s rejected: %s", _sender(event), refusal)
+            event.assoc.acse.send_reject(*LOCAL_LIMIT_EXCEEDED)
+            event.assoc.kill()
+
+    def arriving(self, event: Event) -> None:
+        """Keep what an association holds in memory bounded."""
+        bound(event, self._maximum_bytes)
+
+    def message(self, event: Event) -> None:
+        """Answer the C-STORE requests that pynetdicom leaves without an answer."""
+        oddity = answer_odd_request(event)
+        if oddity:
+            log.warning("instance from %s refused: %s: the sender must mend it", _sender(event), oddity)
+
     def accepted(self, event: Event) -> None:
         """Log what a sender offered in vain: its admin will ask why images do not come."""
         for context in event.assoc.rejected_contexts:
@@ -119,7 +146,14 @@ class Handlers:
 
     def _keep(self, event: Event) -> ReceivedInstance:
         request = cast("C_STORE", event.request)
+        if isinstance(request.DataSet, Overlong):
+            raise UnreadableInstance(
+                f"the data set is larger than [receive].maximum_instance_mb = {self._maximum_bytes / 1e6:g} allows: "
+                "raise it, or have the sender send single images"
+            )
         data_set = event.encoded_dataset(include_meta=False)
+        if not data_set:
+            raise UnreadableInstance("the request came without a data set: the sender must mend it")
         try:
             identity = read_identity(data_set, event.context.transfer_syntax)
         except UnreadableInstance as error:
@@ -128,7 +162,7 @@ class Handlers:
         _check_request(identity, request, event.context.abstract_syntax)
         requestor = event.assoc.requestor
         return self._spool.store(
-            data_set, identity, calling_ae=requestor.ae_title, peer_ip=requestor.address, now=self._now()
+            data_set, identity, calling_ae=requestor.ae_title, peer_ip=_address(event), now=self._now()
         )
 
     def _quarantine(self, event: Event, request: C_STORE, data_set: bytes, reason: str) -> None:
@@ -144,7 +178,7 @@ class Handlers:
             content,
             reason,
             calling_ae=requestor.ae_title,
-            peer_ip=requestor.address,
+            peer_ip=_address(event),
             transfer_syntax_uid=event.context.transfer_syntax,
             now=self._now(),
         )
@@ -173,6 +207,10 @@ def _check_request(identity: Identity, request: C_STORE, abstract_syntax: str) -
         raise InputError("the data set's SOPInstanceUID is not the AffectedSOPInstanceUID: the sender must mend it")
 
 
+def _address(event: Event) -> str:
+    """The sender's IP address, without the network card that IPv6 may add."""
+    return str(event.assoc.requestor.address).partition("%")[0]
+
+
 def _sender(event: Event) -> str:
-    requestor = event.assoc.requestor
-    return f"{requestor.ae_title or 'an unnamed AE'} at {requestor.address}"
+    return f"{event.assoc.requestor.ae_title or 'an unnamed AE'} at {_address(event)}"

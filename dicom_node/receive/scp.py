@@ -26,6 +26,8 @@ from dicom_node.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 UNCOMPRESSED = list(TRANSFER_SYNTAXES[:2])
 # Whoever connects must ask for an association within this time, or gives its place to others: port probes never do.
 INTRODUCTION_S = 10.0
+# pynetdicom counts connections that never ask for an association too; `limits.Admission` counts in its place.
+UNCOUNTED = 1_000_000
 
 
 class Listener:
@@ -43,7 +45,7 @@ class Listener:
         self, settings: ReceiveSettings, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]
     ) -> None:
         self._settings = settings
-        self._handlers = Handlers(spool, callbacks, now)
+        self._handlers = Handlers(settings, spool, callbacks, now)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -71,7 +73,7 @@ class Listener:
                 entity.make_server(
                     (self._settings.host, self._settings.port),
                     evt_handlers=self._handlers.bindings(),
-                    server_class=_Server,
+                    server_class=_server_class(self._settings),
                 ),
             )
         except OSError as error:
@@ -101,7 +103,9 @@ def _under_way(server: "_Server") -> list[Association]:
 
 
 class _Server(ThreadedAssociationServer):
-    """pynetdicom's server with two socket options that it leaves out."""
+    """pynetdicom's server with socket options that it leaves out."""
+
+    request_queue_size = 64  # a flood of senders waits in the kernel instead of being cut off
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()
@@ -112,13 +116,31 @@ class _Server(ThreadedAssociationServer):
         return connection, address
 
 
+class _SharingServer(_Server):
+    """One of several on a port: the kernel deals out the connections among them (SO_REUSEPORT, Linux 3.9)."""
+
+    def server_bind(self) -> None:
+        cast("socket.socket", self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+
+def _server_class(settings: ReceiveSettings) -> type[_Server]:
+    if not settings.share_port:
+        return _Server
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise SettingsError("[receive].share_port: this operating system lacks SO_REUSEPORT; run one listener")
+    if settings.port == 0:
+        raise SettingsError("[receive].share_port needs a port of its own: set [receive].port, for example 11112")
+    return _SharingServer
+
+
 def _entity(settings: ReceiveSettings) -> AE:
     entity = AE(settings.ae_title)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.require_called_aet = settings.require_called_ae_title
     entity.require_calling_aet = list(settings.calling_ae_titles)
-    entity.maximum_associations = settings.maximum_associations
+    entity.maximum_associations = UNCOUNTED
     entity.maximum_pdu_size = settings.maximum_pdu_bytes
     entity.network_timeout = entity.dimse_timeout = settings.network_timeout_s
     entity.acse_timeout = min(settings.network_timeout_s, INTRODUCTION_S)

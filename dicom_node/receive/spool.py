@@ -1,8 +1,9 @@
 """The spool: the durable fact of what was received. Promise P1 is kept here.
 
-    <root>/incoming/<random>.part                                    being written; worthless after a crash
+    <root>/incoming/<owner>~<random>.part                            being written; worthless once its owner is dead
     <root>/series/<h(SeriesInstanceUID)>/<h(SOPInstanceUID)>-<sha256 of the data set>.dcm
     <root>/quarantine/<sha256>.dcm and .json                         what could not be read, and why
+    <root>/quarantine/<sha256>-<sha256>.json                         two contents under one SOPInstanceUID
 
 `h` is the first half of a sha256 in hex: no name comes from the sender, so none can lead out of the folder or tell
 who the patient is. `durable` writes: after a power cut a file is there whole, under its final name, or not at all.
@@ -15,8 +16,8 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Container, Iterator
-from datetime import datetime
+from collections.abc import Callable, Container, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -29,10 +30,12 @@ from dicom_node.records import ReceivedInstance
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64}")
+# No image takes this long to write: past it a half-written file is dead, whoever began it on whatever host.
+_ABANDONED = timedelta(hours=1)
 
 
 class Spool:
-    """Instances on disk, under ``root``. Safe to share between threads; `clean` wants the spool to itself.
+    """Instances on disk, under ``root``. Safe to share between threads and processes.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ class Spool:
         Made with its parents where absent, for the owner alone (0700).
     disk_full_percent : float
         Filling of the disk, as df shows it, past which nothing more is taken.
+    owner : str
+        Name of the process that writes, with slashes, for `clean` to ask whether it lives.
 
     Raises
     ------
@@ -47,8 +52,9 @@ class Spool:
         The folder cannot be made or written.
     """
 
-    def __init__(self, root: Path, disk_full_percent: float) -> None:
+    def __init__(self, root: Path, disk_full_percent: float, owner: str = "") -> None:
         self._root = root
+        self._owner = owner
         self._incoming = root / "incoming"
         self._series = root / "series"
         self._quarantine = root / "quarantine"
@@ -122,6 +128,30 @@ class Spool:
         self._write(json.dumps(note, indent=2).encode(), path.with_suffix(".json"), now)
         return path
 
+    def note_conflict(self, instance: ReceivedInstance, earlier_sha256: str) -> Path:
+        """Write into quarantine that an instance came with other content under a known UID; both stay where they are.
+
+        Raises
+        ------
+        StorageError
+            As `store`.
+        """
+        later = instance.path
+        earlier = later.with_name(f"{later.stem.partition('-')[0]}-{earlier_sha256}.dcm")
+        note = {
+            "reason": "conflict: one SOP Instance UID came with two different contents; both are kept",
+            "earlier": str(earlier.relative_to(self._root)),
+            "later": str(later.relative_to(self._root)),
+            "earlier_sha256": earlier_sha256,
+            "later_sha256": instance.sha256,
+            "calling_ae": instance.calling_ae,
+            "peer_ip": instance.peer_ip,
+            "received_at": instance.received_at.isoformat(),
+        }
+        path = self._quarantine / f"{earlier_sha256}-{instance.sha256}.json"
+        self._write(json.dumps(note, indent=2).encode(), path, instance.received_at)
+        return path
+
     def scan(self, known: Container[str] = ()) -> Iterator[ReceivedInstance]:
         """Everything that `store` ever acknowledged and nobody has purged, rebuilt from the disk alone.
 
@@ -154,12 +184,32 @@ class Spool:
                 raise StorageError(f"the spool cannot be read ({error.strerror}): mend the disk") from error
             yield instance
 
-    def clean(self) -> int:
-        """Remove what a crash left half written, and say how much. Only before the listener starts."""
-        parts = list(self._incoming.glob("*.part"))
-        for part in parts:
+    def clean(self, is_gone: Callable[[str], bool], now: datetime) -> int:
+        """Remove what a crash left half written, and say how much.
+
+        Parameters
+        ----------
+        is_gone : callable
+            Whether the owner of that name is certainly dead: what a live one writes stays.
+        now : datetime
+            Aware. What an owner of another host left goes once it is an hour old.
+        """
+        dead = [part for part in self._incoming.glob("*.part") if self._is_dead(part, is_gone, now)]
+        for part in dead:
             part.unlink(missing_ok=True)
-        return len(parts)
+        return len(dead)
+
+    def _part(self) -> Path:
+        owner = f"{self._owner.replace('/', '~')}~" if self._owner else ""
+        return self._incoming / f"{owner}{uuid4().hex}.part"
+
+    def _is_dead(self, part: Path, is_gone: Callable[[str], bool], now: datetime) -> bool:
+        owner = part.stem.rpartition("~")[0].replace("~", "/")
+        try:
+            touched = datetime.fromtimestamp(part.stat().st_ctime, UTC)  # its modification time is its receipt
+        except FileNotFoundError:  # finished since it was listed
+            return False
+        return bool(owner and is_gone(owner)) or touched < now - _ABANDONED
 
     def _set_aside(self, path: Path, reason: str) -> None:
         log.error("an instance in the spool is damaged, moved to quarantine: %s: %s", path.name, reason)
@@ -176,7 +226,7 @@ class Spool:
     def _write(self, content: bytes, path: Path, now: datetime) -> None:
         try:
             self._refuse_past_watermark(len(content))
-            durable.write(content, path, part=self._incoming / f"{uuid4().hex}.part", modified=now)
+            durable.write(content, path, part=self._part(), modified=now)
         except OSError as error:
             raise StorageError(
                 f"the spool cannot be written ({error.strerror}): free space or mend the disk, then send again"

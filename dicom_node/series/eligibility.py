@@ -35,6 +35,8 @@ def not_ours(header: SliceHeader) -> str | None:
         return "a localizer"
     if kind == "DERIVED" or "SECONDARY" in header.image_type[1:2]:
         return "a derived image (reformat or processed series), not an original reconstruction"
+    if header.resampled:
+        return "a resampled image by its DerivationCodeSequence, not an original reconstruction"
     return None
 
 

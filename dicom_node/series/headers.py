@@ -25,12 +25,13 @@ KEYWORDS = (
     "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "ConvolutionKernel", "AcquisitionNumber",
     "InstanceNumber", "SeriesNumber", "ImagesInAcquisition", "SamplesPerPixel", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "ModalityLUTSequence", "MultienergyCTAcquisition", "ManufacturerModelName", "InstanceCreatorUID",
-    "ContributingEquipmentSequence",
+    "ModalityLUTSequence", "MultienergyCTAcquisition", "Manufacturer", "ManufacturerModelName",
+    "ContributingEquipmentSequence", "DerivationCodeSequence",
 )  # fmt: skip
 # PS3.5 9.1; components with a leading zero are common in old data and harmless here.
 VALID_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 OUR_MODEL = "thinslice"
+SPATIAL_RESAMPLING = ("113085", "DCM")  # CID 7203: how slices between slices say what they are
 
 
 def read_header(path: Path, sha256: str) -> SliceHeader:
@@ -173,6 +174,7 @@ def _header(dataset: Dataset, meta: Dataset, path: Path, sha256: str) -> SliceHe
         images_in_acquisition=elements.whole("ImagesInAcquisition"),
         frames=_frames(elements),
         derived_by_us=_is_ours(elements),
+        resampled=_is_resampled(elements),
         problems=tuple(elements.problems),
     )
 
@@ -240,4 +242,12 @@ def _check_pixel_description(elements: Elements) -> None:
 
 def _is_ours(elements: Elements) -> bool:
     equipment = [elements, *map(Elements, elements.values("ContributingEquipmentSequence"))]
-    return any(OUR_MODEL in item.text("ManufacturerModelName").lower() for item in equipment)
+    return any(
+        OUR_MODEL in item.text("ManufacturerModelName").lower() or item.text("Manufacturer").lower() == OUR_MODEL
+        for item in equipment
+    )
+
+
+def _is_resampled(elements: Elements) -> bool:
+    codes = map(Elements, elements.values("DerivationCodeSequence"))
+    return any((item.text("CodeValue"), item.text("CodingSchemeDesignator")) == SPATIAL_RESAMPLING for item in codes)

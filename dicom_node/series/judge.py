@@ -40,11 +40,11 @@ def judge(headers: Sequence[SliceHeader], settings: SeriesSettings) -> tuple[Sta
 def series_conflict(headers: Sequence[SliceHeader]) -> str | None:
     """Why no slice of a series can be trusted: its identity is contradictory."""
     if len({header.patient_key for header in headers}) > 1:
-        return "slices of more than one patient share this series UID"
+        return "conflict: slices of more than one patient share this series UID"
     if len({header.study_instance_uid for header in headers}) > 1:
-        return "slices of more than one study share this series UID"
+        return "conflict: slices of more than one study share this series UID"
     if len({header.sop_instance_uid for header in headers}) < len(headers):
-        return "one SOP Instance UID came with two different contents"
+        return "conflict: one SOP Instance UID came with two different contents"
     return None
 
 

@@ -23,7 +23,7 @@ SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16  # S: binomial, standard deviation on
 ROWS = 32  # rows of the plane solved at once: bounds memory
 
 
-def make_consistent(thin: FloatArray, thick: FloatArray, ratio: int, width: float) -> None:
+def make_consistent(thin: FloatArray, thick: FloatArray, ratio: int, width: float) -> float:
     """Change ``thin`` in place so that it averages back to ``thick``.
 
     Parameters
@@ -36,21 +36,30 @@ def make_consistent(thin: FloatArray, thick: FloatArray, ratio: int, width: floa
         Thin slices per thick spacing.
     width : float
         Slice thickness in thick spacings; above 1 where slices overlap.
+
+    Returns
+    -------
+    float
+        Root mean square, in HU, of the difference that there was when ``thin`` was averaged back.
     """
     first, average = average_matrix(len(thick), ratio, width)
     if len(average) == 0:
-        return
+        return 0.0
     smooth = ndimage.convolve1d(average, SMOOTHING, axis=1, mode="constant")  # type: ignore[attr-defined]
     gram = smooth @ average.T
     damping = DAMPING * gram[0, 0] if width > OVERLAP else 0.0
     banded = _upper_bands(gram + damping * np.eye(len(gram)))
     spread = smooth.T.astype(np.float32)
     kernel = average.astype(np.float32)
+    squares = 0.0
     for start in range(0, thin.shape[1], ROWS):
         part = thin[:, start : start + ROWS].reshape(len(thin), -1)
         wanted = thick[first : first + len(average), start : start + ROWS].reshape(len(average), -1)
-        solved = linalg.solveh_banded(banded, wanted - kernel @ part).astype(np.float32)
+        difference = wanted - kernel @ part
+        squares += float(np.square(difference).sum(dtype=np.float64))
+        solved = linalg.solveh_banded(banded, difference).astype(np.float32)
         thin[:, start : start + ROWS] += (spread @ solved).reshape(thin[:, start : start + ROWS].shape)
+    return float(np.sqrt(squares / thick[first : first + len(average)].size))
 
 
 def average_matrix(thick_slices: int, ratio: int, width: float) -> tuple[int, npt.NDArray[np.float64]]:

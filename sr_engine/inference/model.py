@@ -44,6 +44,14 @@ def identify(settings: EngineSettings) -> ModelIdentity:
     return ModelIdentity(choice.name, title, _program_version(), digest, learned=False)
 
 
+def verify(settings: EngineSettings) -> ModelIdentity:
+    """Say what :func:`identify` says, after reading the weights and comparing them with their card; raises the same."""
+    choice = _choose(settings)
+    if choice.weights is not None:
+        checkpoint.read_intact(choice.weights, checkpoint.read_card(choice.weights, expected=choice.name))
+    return identify(settings)
+
+
 def load(settings: EngineSettings) -> SliceNetwork:
     """Build the network that :func:`identify` names, in evaluation mode on the CPU; raises what it raises."""
     choice = _choose(settings)

@@ -2,29 +2,29 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sr_engine.allocator import keep_freed_memory, memory_bytes
-from sr_engine.errors import EngineError, InvalidVolume, OutOfMemory
+from sr_engine.errors import DeviceLost, ImplausibleResult, InvalidVolume
 from sr_engine.inference import model, tiling
 from sr_engine.inference.blending import Blender
 from sr_engine.inference.consistency import make_consistent
+from sr_engine.inference.memory import Rung, first_that_fits
 from sr_engine.inference.model import identify
 from sr_engine.inference.selfcheck import check
 from sr_engine.networks.contract import Sampling, SliceNetwork
 from sr_engine.settings import EngineSettings
-from sr_engine.volume import FloatArray, SliceOrigin, ThinVolume, Volume
+from sr_engine.volume import FloatArray, ModelIdentity, SliceOrigin, ThinVolume, Volume
 
-__all__ = ["identify", "predict", "restore", "thin_ratio"]
+__all__ = ["identify", "predict", "ready", "restore", "thin_ratio"]
 
 Progress = Callable[[int, int], None]
 Tile = tuple[tiling.Window, slice, slice]
 
-SMALLEST_TILE = 64
 MEMORY_SHARE = 0.5  # of the machine's memory, for tiles that are worked on at the same time
 AIR_FLOOR_HU = -1024.0  # what scanners store for the darkest air
 OVERSHOOT = 0.1  # of the source's range
@@ -37,6 +37,19 @@ def thin_ratio(step_mm: float, target_mm: float) -> int:
     gives 3 slices of 0.83 mm.
     """
     return max(1, int(step_mm / target_mm + 0.5))
+
+
+def ready(settings: EngineSettings) -> ModelIdentity:
+    """Say which network :func:`restore` would use now, having read its weights and looked for its device.
+
+    Raises
+    ------
+    UnknownNetwork, WeightsUnavailable, DeviceLost
+        It would not run: no such network, weights missing or damaged, no such GPU.
+    """
+    identity = model.verify(settings)
+    _device(settings)
+    return identity
 
 
 def restore(volume: Volume, settings: EngineSettings, progress: Progress | None = None) -> ThinVolume:
@@ -66,27 +79,42 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     UnknownNetwork, WeightsUnavailable
         As :func:`identify`.
     OutOfMemory
-        Not even the smallest tile fits.
-    EngineError
-        The device does not exist, or the network's output is not finite.
+        Not even the smallest tile fits, be it on the CPU.
+    DeviceLost
+        The device does not exist or does not answer.
+    ImplausibleResult
+        The network's output is not finite.
     """
     ratio = _checked_ratio(volume, settings)
     identity = identify(settings)
     device = _device(settings)
     keep_freed_memory()
-    network = model.load(settings).to(device)
-    limit = network.tile_limit and min(network.tile_limit, settings.tile)
-    threads = settings.threads or _threads_that_fit(network, volume, limit)
-    run = _Run(
-        network, ratio, sampling_of(volume), device, threads, settings.precision == "bfloat16", settings.shared_slices
-    )
-    voxels = _run_smaller_until_it_fits(run, volume.voxels, limit, progress)
+    network = model.load(settings)
+    bfloat16 = settings.precision == "bfloat16"
+    run = _Run(network, ratio, sampling_of(volume), device, settings.threads or 1, bfloat16, settings.shared_slices)
+    voxels, rung = _predict_where_it_fits(run, volume, settings, progress)
+    network_rms_hu = None
     if identity.learned and settings.data_consistency:
-        make_consistent(voxels, volume.voxels, ratio, volume.slice_thickness_mm / volume.spacing_mm[0])
+        width = volume.slice_thickness_mm / volume.spacing_mm[0]
+        network_rms_hu = make_consistent(voxels, volume.voxels, ratio, width)
     _limit(voxels, volume.voxels)
     thin = _thin_geometry(voxels, volume, ratio)
     origins = _origins(len(volume.voxels), network, ratio)
-    return ThinVolume(thin, ratio, identity, origins, check(thin, volume, ratio))
+    found = replace(check(thin, volume, ratio), network_rms_hu=network_rms_hu)
+    return ThinVolume(thin, ratio, identity, origins, found, str(rung.device), rung.tile)
+
+
+def _predict_where_it_fits(
+    run: "_Run", volume: Volume, settings: EngineSettings, progress: Progress | None
+) -> tuple[FloatArray, Rung]:
+    limit = run.network.tile_limit and min(run.network.tile_limit, settings.tile)
+
+    def predict_on(rung: Rung) -> FloatArray:
+        network = run.network.to(rung.device)
+        threads = settings.threads or _threads_that_fit(network, volume, rung.tile)
+        return _predict(replace(run, device=rung.device, threads=threads), volume.voxels, rung.tile, progress)
+
+    return first_that_fits(predict_on, run.device, limit, max(volume.voxels.shape[1:]))
 
 
 def _checked_ratio(volume: Volume, settings: EngineSettings) -> int:
@@ -109,7 +137,7 @@ def _device(settings: EngineSettings) -> torch.device:
     if settings.device == "auto":
         return torch.device("cuda" if available else "cpu")
     if settings.device.startswith("cuda") and not available:
-        raise EngineError(f"device {settings.device} is asked for, but torch finds no CUDA GPU: set device to auto")
+        raise DeviceLost(f"device {settings.device} is asked for, but torch finds no CUDA GPU: set device to auto")
     return torch.device(settings.device)
 
 
@@ -134,24 +162,6 @@ class _Run:
     threads: int
     bfloat16: bool = False
     shared_slices: int = 1
-
-
-def _run_smaller_until_it_fits(
-    run: _Run, voxels: FloatArray, limit: int | None, progress: Progress | None
-) -> FloatArray:
-    """Run with tiles up to ``limit``, and up to half of it as long as the device's memory does not suffice."""
-    while True:
-        try:
-            return _predict(run, voxels, limit, progress)
-        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-            limit = (limit or max(voxels.shape[1:])) // 2
-            if limit < SMALLEST_TILE:
-                raise OutOfMemory(
-                    f"{run.device} has too little memory for a tile of {SMALLEST_TILE} x {SMALLEST_TILE} voxels, or "
-                    "the host for the thin volume: free memory or set device to cpu"
-                ) from error
-            if run.device.type == "cuda":
-                torch.cuda.empty_cache()
 
 
 def sampling_of(volume: Volume) -> Sampling:
@@ -199,7 +209,7 @@ def _predict(run: _Run, voxels: FloatArray, limit: int | None, progress: Progres
         if progress is not None:
             progress(done, len(tiles))
     if not np.isfinite(blender.voxels).all():
-        raise EngineError("the network's output is not finite: do not trust its weights or this device")
+        raise ImplausibleResult("the network's output is not finite: do not trust its weights or this device")
     return blender.voxels
 
 

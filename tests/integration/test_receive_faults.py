@@ -8,13 +8,24 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
 from dicom_node.receive.spool import Spool
-from tests.unit.dicom_node.receive.harness import associate, ct_slice, encoded, running, running_process, send, store
+from tests.phantom import chest, write_dicom
+from tests.unit.dicom_node.receive.harness import (
+    associate,
+    ct_slice,
+    encoded,
+    now,
+    running,
+    running_process,
+    send,
+    store,
+)
 
 STORED, OUT_OF_RESOURCES = 0x0000, 0xA700
 
@@ -27,7 +38,7 @@ needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount 
 def in_spool(root: Path) -> set[str]:
     """What a restarted node finds."""
     spool = Spool(root, 100)
-    spool.clean()
+    spool.clean(lambda _owner: True, now() + timedelta(hours=2))  # the listener is dead, and had no name
     assert list(root.rglob("*.part")) == []
     return {each.sop_instance_uid for each in spool.scan()}
 
@@ -115,6 +126,23 @@ def test_a_failing_disk_is_answered_with_out_of_resources_until_it_heals(tmp_pat
     assert in_spool(tmp_path) == {first.SOPInstanceUID, second.SOPInstanceUID}
 
 
+@needs_strace
+@pytest.mark.parametrize("nth", [1, 2, 3], ids=["folder above", "file", "folder"])
+def test_no_failing_sync_is_acknowledged(tmp_path: Path, nth: int) -> None:
+    """Row 9: EIO at each fsync of one C-STORE. A file whose folder cannot be synced may be there, but is no promise."""
+    slice_ = ct_slice(1)
+    with running_process(tmp_path) as (process, port):
+        tracer = traced(process.pid, f"inject=fsync:error=EIO:when={nth}", tmp_path / "trace")
+        association = associate(("127.0.0.1", port))
+        assert store(association, encoded(slice_), slice_.SOPInstanceUID) == OUT_OF_RESOURCES
+        assert list(tmp_path.rglob("*.part")) == []
+        assert store(association, encoded(slice_), slice_.SOPInstanceUID) == STORED
+        association.release()
+        process.kill()
+        tracer.wait(timeout=10)
+    assert in_spool(tmp_path) == {slice_.SOPInstanceUID}
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
@@ -142,6 +170,29 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers_by_itself(small_disk: Pa
         refused = next(each for each in slices if each.SOPInstanceUID not in stored)
         assert send(listener.address, refused) == [STORED]
     assert in_spool(small_disk / "spool") == stored | {refused.SOPInstanceUID}
+
+
+@needs_mount
+def test_a_disk_that_fills_in_the_middle_of_a_series_is_told_to_dcmtk_and_the_repeat_completes_it(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """Row 7: storescu ends at the first 0xA700; once there is room, sending the whole series again loses nothing."""
+    images = write_dicom(chest(shape=(36, 128, 128), pixel_mm=2.7).thick, tmp_path / "input")  # 8 slices of 32 KiB
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes((4 << 20) - (150 << 10)))
+    with running(small_disk / "spool") as listener:
+        host, port = listener.address
+        command = ["/usr/bin/storescu", "-R", "-xe", "-v", "-aec", "THINSLICE", host, str(port), *map(str, images)]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert told.returncode != 0
+        output = told.stdout + told.stderr
+        assert re.search(r"(?i)out ?of ?resources", output)
+        acknowledged_ = len(re.findall(r"Received Store Response \(Success\)", output))
+        assert 0 < acknowledged_ < len(images)
+        assert len(list(Spool(small_disk / "spool", 100).scan())) == acknowledged_
+        ballast.unlink()
+        assert subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
+    assert len(in_spool(small_disk / "spool")) == len(images)
 
 
 def test_two_series_from_four_senders_at_once_arrive_whole(tmp_path: Path) -> None:

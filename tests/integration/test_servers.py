@@ -51,9 +51,10 @@ def test_postgres_gives_each_test_an_empty_database(postgres_url: str):
 
 def test_a_server_is_gone_after_its_block(tmp_path: Path):
     with servers.storescp(tmp_path) as pacs:
-        os.kill(pacs.pid, 0)
+        number = pacs.pid
+        os.kill(number, 0)
     with pytest.raises(ProcessLookupError):
-        os.kill(pacs.pid, 0)
+        os.kill(number, 0)
 
 
 def test_a_missing_program_says_how_to_install_it():

@@ -1,11 +1,16 @@
 """What the subcommands share: the settings option and the node they open."""
 
+import getpass
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from dicom_node.errors import InputError
+from dicom_node.ledger import queries
+from dicom_node.ledger.queries import SeriesView
 from worker.settings import Settings, load
 from worker.wiring import Node, open_node, prepare
 
@@ -17,6 +22,7 @@ Config = Annotated[
         "--config", "-c", envvar="THINSLICE_SETTINGS", help="The settings file.", show_default="settings.toml"
     ),
 ]
+SeriesKey = Annotated[str, typer.Argument(help="Number of the series, or the beginning of its SeriesInstanceUID.")]
 DEFAULT_CONFIG = Path("settings.toml")
 
 
@@ -29,4 +35,24 @@ def node_from(config: Path) -> Node:
     """The node's ledger and spool, for looking and acting beside a running node."""
     settings = load(config)
     prepare(settings)
-    return open_node(settings, "admin")
+    return open_node(settings, f"admin {_user()}")
+
+
+def find_series(node: Node, key: str) -> SeriesView:
+    """The one series that a person means. InputError when there is none, or more than one."""
+    found = queries.find_series(node.database, key)
+    if len(found) == 1:
+        return found[0]
+    exact = [item for item in found if str(item.id) == key or item.series_uid == key]
+    if len(exact) == 1:
+        return exact[0]
+    problem = "no series" if not found else f"{len(found)} series"
+    raise InputError(f"{problem} begin with {key!r}; `thinslice jobs` lists them")
+
+
+def _user() -> str:
+    """Who acts, for the audit trail: the operating system's name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may know a number alone
+        return f"uid {os.getuid()}"

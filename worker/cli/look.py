@@ -1,20 +1,18 @@
-"""Commands that show the ledger, and let an admin act on it."""
+"""Commands that show the ledger."""
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.derive.writer import load_series
-from dicom_node.errors import InputError
-from dicom_node.ledger import deliveries, jobs, queries, receipts
-from dicom_node.ledger.queries import JobView, SeriesView
+from dicom_node.ledger import circuits, queries, switches, workers
+from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import JobState
-from worker.cli.common import DEFAULT_CONFIG, Config, console, node_from
+from dicom_node.ledger.workers import WorkerState, WorkerView
+from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, node_from
 from worker.wiring import Node
 
 COLOURS = {
@@ -22,18 +20,49 @@ COLOURS = {
     "held": "yellow", "parked": "yellow", "failed": "red", "skipped": "dim", "superseded": "dim", "cancelled": "dim",
 }  # fmt: skip
 
-SeriesKey = Annotated[str, typer.Argument(help="Number of the series, or the beginning of its SeriesInstanceUID.")]
+# A process that was not seen for this long says nothing of itself any more.
+SILENT_S = 60.0
 
 
 def status(config: Config = DEFAULT_CONFIG) -> None:
-    """Show how many series are arriving and how many jobs are in each state."""
+    """Show what stands in the way of work, how many series are arriving and how many jobs are in each state."""
     node = node_from(config)
+    for line in _obstacles(node):
+        console.print(line)
     counts = queries.counts(node.database)
     table = Table("state", "count", box=None)
     for state in ("receiving", *(str(item) for item in JobState)):
         if counts.get(state):
             table.add_row(_coloured(state), str(counts[state]))
     console.print(table if table.row_count else "Nothing has arrived yet.")
+
+
+def _obstacles(node: Node) -> list[str]:
+    """One line for each reason why work does not get done, those of people first."""
+    pause = switches.paused(node.database)
+    lines = []
+    if pause is not None:
+        since = _local(pause.since)
+        lines.append(f"[bold white on red] PAUSED [/] since {since} by {escape(pause.by)}: {escape(pause.reason)}")
+        lines.append("  Nothing new is begun; images are received. `thinslice resume` goes on.")
+    lines += [
+        f"[bold yellow]PACS {escape(item.destination)} does not answer[/] ({item.failures} times in a row): "
+        f"tried next at {_local(item.open_until)}; {escape(item.reason)}"
+        for item in circuits.opened(node.database)
+    ]
+    return lines + [_sentence_of(item) for item in workers.everyone(node.database) if _is_amiss(item)]
+
+
+def _is_amiss(process: WorkerView) -> bool:
+    return process.state == WorkerState.REFUSING or process.silent_s > SILENT_S
+
+
+def _sentence_of(process: WorkerView) -> str:
+    host, _, number, _ = process.owner.rsplit("/", 3)
+    name = f"{process.role} {escape(host)}/{number}"
+    if process.silent_s > SILENT_S:
+        return f"[bold yellow]{name}[/] has not been seen for {process.silent_s / 60:.0f} minutes"
+    return f"[bold red]{name} refuses to work[/]: {escape(process.reason)}"
 
 
 def list_jobs(
@@ -62,7 +91,7 @@ def show(
 ) -> None:
     """Show one series: what arrived, its jobs, where each result went, and everything that happened."""
     node = node_from(config)
-    view = _find(node, series)
+    view = find_series(node, series)
     console.print(f"[bold]series {view.id}[/]  {view.series_uid}")
     console.print(
         f"  study {view.study_uid}\n"
@@ -76,42 +105,6 @@ def show(
     for row in queries.audit_of(node.database, subjects):
         reason = json.loads(row.detail).get("reason", "")
         console.print(f"  {_local(row.at)}  {row.event:<20} {row.subject:<12} {reason}", markup=False)
-
-
-def retry(
-    series: SeriesKey,
-    config: Config = DEFAULT_CONFIG,
-    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "an admin asked for it",
-) -> None:
-    """Try a series again: failed jobs are queued, parked results sent, held stacks judged anew."""
-    node = node_from(config)
-    view = _find(node, series)
-    found = queries.jobs_of(node.database, view.id)
-    acted = [sentence for job in found for sentence in _retry_job(node, job, reason)]
-    if any(job.state in (JobState.HELD, JobState.SKIPPED) for job in found):
-        receipts.reopen(node.database, view.id, reason)
-        acted.append("its held and skipped stacks are judged anew")
-    console.print("; ".join(acted) if acted else f"Series {view.id} has nothing to retry.")
-
-
-def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
-    if jobs.retry(node.database, job.id, reason):
-        return [f"job {job.id} is queued again"]
-    if job.state not in (JobState.RESTORED, JobState.SENT, JobState.PARKED):
-        return []
-    known = queries.deliveries_of(node.database, job.id)
-    acted = [
-        f"job {job.id} is sent to {item.destination} again"
-        if item.state == "parked"
-        else f"{item.destination} is asked"
-        for item in known
-        if deliveries.retry(node.database, item.id, reason)
-    ]
-    new = sorted(set(node.destinations) - {item.destination for item in known})
-    if new:
-        uids = [item.sop_instance_uid for item in load_series(Path(job.result or "")).instances]
-        deliveries.add(node.database, job.id, new, uids)
-    return acted + [f"job {job.id} is sent to {name}" for name in new]
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
@@ -135,17 +128,6 @@ def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
         )
 
 
-def _find(node: Node, key: str) -> SeriesView:
-    found = queries.find_series(node.database, key)
-    if len(found) == 1:
-        return found[0]
-    exact = [item for item in found if str(item.id) == key or item.series_uid == key]
-    if len(exact) == 1:
-        return exact[0]
-    problem = "no series" if not found else f"{len(found)} series"
-    raise InputError(f"{problem} begin with {key!r}; `thinslice jobs` lists them")
-
-
 def _with_progress(job: JobView) -> str:
     return f"{job.state} {job.progress:.0%}" if job.state == JobState.RUNNING else job.state
 
@@ -159,4 +141,4 @@ def _local(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-COMMANDS = {"status": status, "jobs": list_jobs, "show": show, "retry": retry}
+COMMANDS = {"status": status, "jobs": list_jobs, "show": show}

@@ -2,15 +2,25 @@
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from worker import log
-from worker.app import DELIVER_QUEUE, RESTORE_QUEUE, configure
+from dicom_node.errors import SettingsError
+from sr_engine.settings import EngineSettings
+from worker import log, systemd
+from worker.app import DELIVER_QUEUE, RESTORE_QUEUE
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.receiving import Receiver
+from worker.settings import Settings
 from worker.wiring import open_node, prepare
+
+# A clock that shows no sign of life for this long is no longer told to systemd as alive.
+STALE_S = 60.0
 
 
 def up(config: Config = DEFAULT_CONFIG) -> None:
@@ -19,15 +29,12 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
 
     settings = settings_from(config)
     log.configure(settings.worker.log_format)
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = _Stopping()
     service = Service(settings)
+    stopping.again = service.hurry
     service.start()
+    systemd.notify(systemd.READY)
+    systemd.watch(lambda: time.monotonic() - service.last_tick < STALE_S)
     host, port = service.address
     console.print(
         f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}, "
@@ -37,8 +44,45 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     if not settings.send.pacs:
         console.print("No [[send.pacs]] is configured: results stay on this node.", markup=False)
     stopping.wait()
-    console.print("stopping ...")
     service.stop()
+
+
+def listen(config: Config = DEFAULT_CONFIG) -> None:
+    """Run a listener alone, beside `thinslice clock`: with [receive] share_port several of them on one port."""
+    settings = settings_from(config)
+    log.configure(settings.worker.log_format)
+    stopping = _Stopping()
+    prepare(settings)
+    node = open_node(settings, "listener")
+    receiver = Receiver(node)
+    receiver.start()
+    host, port = receiver.listener.address
+    console.print(f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}", soft_wrap=True)
+    systemd.notify(systemd.READY)
+    stopping.wait()
+    receiver.stop()
+    node.database.close()
+
+
+def clock(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the clock alone, beside `thinslice listen`: judge series and ring for workers. Two do no harm."""
+    from worker.service import Clockwork
+
+    settings = settings_from(config)
+    log.configure(settings.worker.log_format)
+    stopping = _Stopping()
+    prepare(settings)
+    node = open_node(settings, "clock")
+    clockwork = Clockwork(node)
+    stopping.again = clockwork.hurry
+    clockwork.start()
+    systemd.notify(systemd.READY)
+    systemd.watch(lambda: time.monotonic() - clockwork.last_tick < STALE_S)
+    console.print(f"thinslice's clock runs, for {clockwork.model_title}", soft_wrap=True)
+    stopping.wait()
+    clockwork.close()
+    clockwork.stop()
+    node.database.close()
 
 
 def worker(
@@ -47,24 +91,49 @@ def worker(
         str, typer.Option(help="What this worker does: restore, deliver, or both.")
     ] = f"{RESTORE_QUEUE},{DELIVER_QUEUE}",
     concurrency: Annotated[int, typer.Option(help="Jobs at the same time.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="Where this worker restores, instead of [engine].device: cpu, cuda:0, cuda:1 ...")
+    ] = "",
 ) -> None:
-    """Run a Celery worker, for wiring = "celery": as many as you like, on hosts that share ledger and folders."""
-    settings = settings_from(config)
+    """Run a Celery worker, for wiring = "celery": one for each GPU, on hosts that share ledger and folders."""
+    from worker.serve import serve
+
+    settings = _on_device(settings_from(config), device)
     log.configure(settings.worker.log_format)
     prepare(settings)
-    _ = open_node(settings, "worker").model
-    app = configure(settings)
-    app.conf.thinslice_settings = settings
-    app.worker_main(
-        [
-            "worker",
-            f"--queues={queues}",
-            f"--concurrency={concurrency}",
-            "--loglevel=WARNING",
-            "--without-mingle",
-            "--without-gossip",
-        ]
-    )
+    serve(settings, queues, concurrency)
 
 
-COMMANDS = {"up": up, "worker": worker}
+def _on_device(settings: Settings, device: str) -> Settings:
+    """The settings with another device; SettingsError where there is none of that name."""
+    if not device:
+        return settings
+    try:
+        engine = EngineSettings.model_validate({**settings.engine.model_dump(), "device": device})
+    except ValidationError as error:
+        raise SettingsError(f"there is no device {device!r}: --device takes cpu, cuda, cuda:0 and so on") from error
+    return settings.model_copy(update={"engine": engine})
+
+
+class _Stopping:
+    """SIGTERM and Ctrl-C: the first ends ``wait``, every further one calls ``again``."""
+
+    def __init__(self) -> None:
+        self.again: Callable[[], None] = lambda: None
+        self._told = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._tell)
+
+    def wait(self) -> None:
+        """Until told to stop."""
+        self._told.wait()
+        systemd.notify(systemd.STOPPING)
+        console.print("stopping ...")
+
+    def _tell(self, _number: int, _frame: FrameType | None) -> None:
+        if self._told.is_set():
+            self.again()
+        self._told.set()
+
+
+COMMANDS = {"up": up, "listen": listen, "clock": clock, "worker": worker}

@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 from dicom_node import crash
 from dicom_node.derive.writer import load_series
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
-from dicom_node.ledger import commitments, deliveries
+from dicom_node.ledger import circuits, commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState
 from dicom_node.records import CommitmentReport, DerivedSeries, Destination, InstanceOutcome
@@ -17,8 +17,8 @@ from dicom_node.send import scu
 from dicom_node.send.commitment import request
 from dicom_node.send.query import stored_instances
 from worker.owner import this_owner
-from worker.retry import Fate, after_send_error, backoff
-from worker.steps.restore import heartbeat
+from worker.retry import Fate, after_send_error, backoff, circuit_pause
+from worker.steps.heartbeat import heartbeat
 from worker.wiring import Node
 
 log = structlog.get_logger()
@@ -61,6 +61,10 @@ def _send(node: Node, claim: DeliveryClaim, destination: Destination, result: De
     answers = _Answers(node, claim)
     try:
         scu.store(destination, node.settings.receive.ae_title, rest, node.settings.send, answers.add)
+    except DestinationError as error:
+        if not answers.association_worked:
+            _count_failure(node, destination, error)
+        raise
     finally:
         answers.flush()
     refused = [item for item in answers.all if not item.stored]
@@ -69,6 +73,13 @@ def _send(node: Node, claim: DeliveryClaim, destination: Destination, result: De
     crash.point("deliver.all-stored")
     log.info("delivery sent", delivery=claim.delivery_id, instances=len(rest))
     _ask_for_confirmation(node, claim, destination, result)
+
+
+def _count_failure(node: Node, destination: Destination, error: DestinationError) -> None:
+    """No association came about, or it died before the first answer: after a few of these the PACS is left alone."""
+    settings = node.settings.send
+    if circuits.failed(node.database, destination.name, str(error), settings.circuit_failures, circuit_pause(settings)):
+        log.warning("the PACS does not answer and is left alone for a while", pacs=destination.name)
 
 
 def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destination, result: DerivedSeries) -> None:
@@ -113,6 +124,7 @@ def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: 
         deliveries.unconfirmed(node.database, claim, f"sent, unverified: {error}", wait)
         return
     crash.point("verify.answered")
+    circuits.worked(node.database, claim.destination)
     absent = [item.sop_instance_uid for item in result.instances if item.sop_instance_uid not in held]
     if not absent:
         deliveries.verified(node.database, claim, "C-FIND")
@@ -150,7 +162,13 @@ class _Answers:
         self.all: list[InstanceOutcome] = []
         self._node, self._claim = node, claim
         self._waiting: list[InstanceOutcome] = []
+        self._known_to_work = False
         self._flushed = time.monotonic()
+
+    @property
+    def association_worked(self) -> bool:
+        """The PACS answered something."""
+        return any(item.status is not None for item in self.all)
 
     def add(self, outcome: InstanceOutcome) -> None:
         """Keep one answer; write when a batch is full or a second has passed."""
@@ -164,4 +182,7 @@ class _Answers:
         """Write what waits."""
         if self._waiting:
             deliveries.answered(self._node.database, self._claim, self._waiting)
+            if not self._known_to_work and self.association_worked:
+                circuits.worked(self._node.database, self._claim.destination)
+                self._known_to_work = True
         self._waiting, self._flushed = [], time.monotonic()

@@ -24,8 +24,13 @@ def judge_series(node: Node, series_id: int) -> bool:
     row, instances = receipts.read_series(node.database, series_id)
     if row.state is not SeriesState.RECEIVING:
         return False
+    gone = [item for item in instances if not Path(item.path).exists()]
+    if gone:
+        return _close_incomplete(node, row, instances, len(gone))
     headers, unreadable = _read(instances)
-    verdicts = judge(headers, node.settings.series) + unreadable
+    loop = _loop(node, row)
+    judged = (SeriesSkipped("", tuple(headers), loop),) if loop else judge(headers, node.settings.series)
+    verdicts = judged + unreadable
     settings = node.settings.series
     if not is_complete(verdicts, row.quiet_s, row.released, settings):
         receipts.look_again(node.database, series_id, max(settings.quiet_s - row.quiet_s, 0.1))
@@ -37,6 +42,31 @@ def judge_series(node: Node, series_id: int) -> bool:
     if done:
         log.info("series complete", series=series_id, instances=row.instances, stacks=[str(item.state) for item in new])
     return done
+
+
+def _close_incomplete(node: Node, row: SeriesRow, instances: Sequence[InstanceRow], gone: int) -> bool:
+    """A part of a series is no series: where retention has removed the rest, what came again changes nothing.
+
+    What came for the first time is held, so that someone has the whole series sent again.
+    """
+    settings = node.settings.series
+    if row.quiet_s < settings.quiet_s:
+        receipts.look_again(node.database, row.id, settings.quiet_s - row.quiet_s)
+        return False
+    held = []
+    if receipts.has_unjudged(node.database, row.id):
+        reason = f"{gone} of {len(instances)} images are no longer in the spool: have the whole series sent again"
+        held = [_job(node, row, instances, SeriesHeld(label="incomplete", slices=(), reason=reason), "incomplete")]
+    return jobs.complete(node.database, row.id, row.instances, row.revision, held, keep=True)
+
+
+def _loop(node: Node, row: SeriesRow) -> str:
+    """Why a series is the node's own work coming back, whatever its headers say now; empty where it is not."""
+    if receipts.made_here(node.database, row.series_uid):
+        return "made by thinslice itself: the ledger knows its series UID"
+    if row.calling_ae == node.settings.receive.ae_title:
+        return f"sent under this node's own AE title, {row.calling_ae}: a loop, or a sender without a title of its own"
+    return ""
 
 
 def _read(instances: Sequence[InstanceRow]) -> tuple[list[SliceHeader], tuple[StackVerdict, ...]]:
@@ -53,12 +83,14 @@ def _read(instances: Sequence[InstanceRow]) -> tuple[list[SliceHeader], tuple[St
     return headers, (SeriesHeld(label="unreadable images", slices=(), reason=reason),)
 
 
-def _job(node: Node, row: SeriesRow, instances: Sequence[InstanceRow], verdict: StackVerdict) -> jobs.NewJob:
+def _job(
+    node: Node, row: SeriesRow, instances: Sequence[InstanceRow], verdict: StackVerdict, configuration: str = ""
+) -> jobs.NewJob:
     chosen = _instances_of(verdict, instances)
     state, reason = _state_of(verdict)
     sources = [(item.sop_uid, item.sha256) for item in chosen]
     return jobs.NewJob(
-        job_key=jobs.job_key(row.series_uid, sources, node.model.digest, node.config_digest),
+        job_key=jobs.job_key(row.series_uid, sources, node.model.digest, configuration or node.config_digest),
         label=verdict.label,
         state=state,
         reason=reason,

@@ -2,9 +2,8 @@
 
 import contextlib
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,23 +14,27 @@ import structlog
 from dicom_node import crash, durable
 from dicom_node.derive.writer import write_series
 from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError, UnreadableInstance
-from dicom_node.ledger import jobs
+from dicom_node.ledger import jobs, models
 from dicom_node.ledger.jobs import Claim
 from dicom_node.ledger.states import JobState
 from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, SliceHeader, ThickSeries
 from dicom_node.series.headers import data_set_digest, read_header
 from dicom_node.series.judge import judge
 from dicom_node.series.voxels import load_volume
+from sr_engine.errors import DeviceLost, EngineError, WeightsUnavailable
 from sr_engine.inference.restore import restore
-from sr_engine.volume import ThinVolume
+from sr_engine.volume import SelfCheck, ThinVolume
 from worker.owner import this_owner
 from worker.retry import Fate, after_restore_error
+from worker.settings import WorkerSettings
+from worker.steps.heartbeat import heartbeat
 from worker.wiring import Node
 
 log = structlog.get_logger()
 
 # Where the minutes of a job go, for its progress bar: reading, restoring, writing.
 READ_SHARE, RESTORE_SHARE = 0.05, 0.7
+ENDS = {Fate.HOLD: JobState.HELD, Fate.FAIL: JobState.FAILED, Fate.PARK: JobState.PARKED}
 
 
 class Progress:
@@ -49,25 +52,53 @@ class Progress:
         return report
 
 
-def restore_job(node: Node, job_id: int) -> bool:
-    """Claim a job and bring it to ``restored``; False when there was nothing to claim or the job did not get there."""
-    claim = jobs.claim(node.database, job_id, this_owner(), node.settings.ledger.lease_s)
+def restore_next(node: Node, model_digest: str, on_claim: Callable[[Claim], None]) -> bool:
+    """Claim the most urgent due job for a model and bring it to ``restored``.
+
+    Parameters
+    ----------
+    on_claim : callable
+        Told of the claim before the work begins.
+
+    Returns
+    -------
+    bool
+        False when there was nothing to claim or the job did not get there.
+
+    Raises
+    ------
+    DeviceLost
+        The GPU does not answer: the job is settled, this process can do no more.
+    """
+    claim = _claim(node, model_digest)
     if claim is None:
         return False
+    on_claim(claim)
     crash.point("restore.claimed")
     progress = Progress()
     try:
         with heartbeat(node, lambda: jobs.beat(node.database, claim, node.settings.ledger.lease_s, progress.value)):
             _restore(node, claim, progress)
     except StaleFence:
-        log.warning("job was taken over, its work is dropped", job=job_id, fence=claim.fence)
+        log.warning("job was taken over, its work is dropped", job=claim.job_id, fence=claim.fence)
         shutil.rmtree(_part(node, claim), ignore_errors=True)
         return False
-    except Exception as error:  # noqa: BLE001 - whatever it is must end in a named state
+    except Exception as error:  # whatever it is must end in a named state
         _settle(node, claim, error)
+        if isinstance(error, DeviceLost):
+            raise
         return False
-    log.info("job restored", job=job_id, fence=claim.fence)
+    log.info("job restored", job=claim.job_id, fence=claim.fence)
     return True
+
+
+def _claim(node: Node, model_digest: str) -> Claim | None:
+    """The most urgent job that no other worker was quicker to claim."""
+    while (job_id := models.most_urgent(node.database, model_digest)) is not None:
+        claim = jobs.claim(node.database, job_id, this_owner(), node.settings.ledger.lease_s)
+        if claim is not None:
+            return claim
+    return None
 
 
 def _restore(node: Node, claim: Claim, progress: Progress) -> None:
@@ -76,9 +107,11 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
     volume = load_volume(thick, node.settings.series, progress.between(0, READ_SHARE))
     thin = restore(volume, node.settings.engine, progress.between(READ_SHARE, RESTORE_SHARE))
     crash.point("restore.computed")
+    if thin.model.digest != claim.model_digest:
+        raise WeightsUnavailable("the weights were replaced during this restoration: restart the node and its workers")
     figures = _figures(thin, time.monotonic() - started)
-    if abs(thin.check.mean_offset_hu) > node.settings.worker.maximum_offset_hu:
-        reason = f"the result contradicts its source: mean offset {thin.check.mean_offset_hu:.1f} HU"
+    reason = _contradiction(thin.check, node.settings.worker)
+    if reason:
         jobs.end(node.database, claim, JobState.HELD, reason, figures=figures)
         return
     result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
@@ -151,14 +184,24 @@ def _figures(thin: ThinVolume, seconds: float) -> dict[str, Any]:
     spacing = thin.volume.spacing_mm[0]
     return {
         "ratio": thin.ratio, "spacing_mm": round(spacing, 4), "model": thin.model.title, "learned": thin.model.learned,
-        "seconds": round(seconds, 2), "check": asdict(thin.check),
+        "seconds": round(seconds, 2), "check": asdict(thin.check), "device": thin.device, "tile": thin.tile,
     }  # fmt: skip
+
+
+def _contradiction(check: SelfCheck, settings: WorkerSettings) -> str:
+    """Why a result must not leave; empty where it may. Data consistency hides what a network did: ask before it."""
+    rms_hu = check.rms_error_hu if check.network_rms_hu is None else check.network_rms_hu
+    if rms_hu > settings.maximum_rms_hu:
+        return f"the result contradicts its source: root mean square difference {rms_hu:.0f} HU"
+    if abs(check.mean_offset_hu) > settings.maximum_offset_hu:
+        return f"the result contradicts its source: mean offset {check.mean_offset_hu:.1f} HU"
+    return ""
 
 
 def _settle(node: Node, claim: Claim, error: Exception) -> None:
     """Put a job whose work raised into the state that the error asks for."""
     decision = after_restore_error(error, claim.attempt, node.settings.worker.attempts, node.settings.send)
-    expected = isinstance(error, NodeError) or decision.fate is not Fate.FAIL
+    expected = isinstance(error, NodeError | EngineError)
     log.warning(
         "job not restored",
         job=claim.job_id,
@@ -171,27 +214,4 @@ def _settle(node: Node, claim: Claim, error: Exception) -> None:
         if decision.fate is Fate.AGAIN:
             jobs.give_back(node.database, claim, reason, decision.wait_s)
         else:
-            jobs.end(node.database, claim, JobState.HELD if decision.fate is Fate.HOLD else JobState.FAILED, reason)
-
-
-@contextlib.contextmanager
-def heartbeat(node: Node, beat: Callable[[], None]) -> Iterator[None]:
-    """Call ``beat`` every few seconds from a thread until the work ends. A ledger that is away is tried again."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(node.settings.worker.heartbeat_s):
-            try:
-                beat()
-            except StaleFence:
-                return  # the verb that ends the work will find out, and drop it
-            except LedgerError:
-                continue
-
-    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+            jobs.end(node.database, claim, ENDS[decision.fate], reason)

@@ -4,7 +4,7 @@ import pytest
 
 from dicom_node.errors import ConformanceError, DestinationError, DestinationRefused, StorageError, UnreadableInstance
 from dicom_node.settings import SendSettings
-from sr_engine.errors import InvalidVolume, OutOfMemory, UnknownNetwork, WeightsUnavailable
+from sr_engine.errors import ImplausibleResult, InvalidVolume, OutOfMemory, UnknownNetwork, WeightsUnavailable
 from worker.retry import Fate, after_restore_error, after_send_error, backoff
 
 SETTINGS = SendSettings()
@@ -17,7 +17,8 @@ SETTINGS = SendSettings()
         (InvalidVolume("empty"), Fate.HOLD),
         (StorageError("full"), Fate.AGAIN),
         (WeightsUnavailable("none"), Fate.AGAIN),
-        (OutOfMemory("small"), Fate.AGAIN),
+        (OutOfMemory("small"), Fate.PARK),
+        (ImplausibleResult("NaN"), Fate.HOLD),
         (UnknownNetwork("typo"), Fate.FAIL),
         (ConformanceError("ours"), Fate.FAIL),
         (ZeroDivisionError(), Fate.FAIL),

@@ -11,6 +11,7 @@ from dicom_node.records import DerivedInstance, DerivedSeries, ReceivedInstance
 from sr_engine.volume import SelfCheck
 
 SERIES = "2.25.1"
+AGAIN_S = 60.0
 NOBODY_IS_GONE = lambda _owner: False  # noqa: E731
 EVERYBODY_IS_GONE = lambda _owner: True  # noqa: E731
 
@@ -52,12 +53,12 @@ def new_job(
     return NewJob(key * 64, "", state, reason, ids, "cubic", "d" * 64)
 
 
-def queue(database: Database, key: str = "k") -> int:
+def queue(database: Database, key: str = "k", series_uid: str = SERIES) -> int:
     """A series with one queued job; returns the job's id."""
-    series = arrive(database)
+    series = arrive(database, series=series_uid)
     row, _ = receipts.read_series(database, series)
     assert jobs.complete(database, series, row.instances, row.revision, [new_job(database, series, key=key)])
-    return jobs.due_jobs(database)[-1]
+    return jobs.due_jobs(database, AGAIN_S)[-1].id
 
 
 def claimed(database: Database, job_id: int) -> Claim:

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import claims, jobs, queries, receipts
+from dicom_node.ledger import acts, claims, jobs, queries, receipts
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.states import JobState
 from tests.unit.dicom_node.ledger.rows import (
+    AGAIN_S,
     EVERYBODY_IS_GONE,
     NOBODY_IS_GONE,
     arrive,
@@ -56,7 +57,7 @@ def test_a_claim_names_the_sources(database: Database) -> None:
 
 def test_a_bell_rings_once_until_it_is_silent_too_long(database: Database) -> None:
     job_id = queue(database)
-    assert jobs.due_jobs(database) == []
+    assert jobs.due_jobs(database, AGAIN_S) == []
     assert claimed(database, job_id).attempt == 1
 
 
@@ -96,7 +97,7 @@ def test_a_job_that_kills_its_workers_fails_instead_of_killing_the_next(database
     view = queries.job_by_id(database, job_id)
     assert view is not None
     assert (view.state, view.reason) == (JobState.FAILED, "the worker died 2 times on this job")
-    assert jobs.retry(database, job_id, "mended")
+    assert acts.retry(database, job_id, "mended")
     assert claimed(database, job_id).attempt == 1
 
 
@@ -134,6 +135,6 @@ def test_late_images_supersede_the_earlier_job_and_its_worker(database: Database
 
 def test_a_node_that_starts_rings_again_what_was_rung_before_it_died(database: Database) -> None:
     job_id = queue(database)
-    assert jobs.due_jobs(database) == []
+    assert jobs.due_jobs(database, AGAIN_S) == []
     claims.ring_all_again(database)
-    assert jobs.due_jobs(database) == [job_id]
+    assert [due.id for due in jobs.due_jobs(database, AGAIN_S)] == [job_id]

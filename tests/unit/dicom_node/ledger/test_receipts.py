@@ -10,8 +10,8 @@ from tests.unit.dicom_node.ledger.rows import arrive, new_job, received
 
 
 def test_the_same_image_twice_is_one_row_and_an_audit_row(database: Database) -> None:
-    assert receipts.record(database, [received(1), received(1)], quiet_s=0) == 1
-    assert receipts.record(database, [received(1)], quiet_s=0) == 0
+    assert receipts.record(database, [received(1), received(1)], quiet_s=0).new == 1
+    assert receipts.record(database, [received(1)], quiet_s=0).new == 0
     events = [row.event for row in queries.audit_of(database, ["series:1"])]
     assert events == ["instances.received", "instances.duplicate"]
 
@@ -63,5 +63,5 @@ def test_known_paths_are_those_recorded(database: Database) -> None:
 def test_a_spool_that_moved_is_found_again_and_makes_nothing_new(database: Database) -> None:
     receipts.record(database, [received(1)], quiet_s=0)
     moved = replace(received(1), path=Path("/elsewhere/1-a"))
-    assert receipts.record(database, [moved], quiet_s=0) == 0
+    assert receipts.record(database, [moved], quiet_s=0).new == 0
     assert receipts.known_paths(database) == {"/elsewhere/1-a"}

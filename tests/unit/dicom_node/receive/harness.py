@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -133,7 +133,8 @@ def associate(address: tuple[str, int], syntaxes: list[UID] | None = None, **opt
     contexts = [build_context(CTImageStorage, syntax) for syntax in syntaxes or TRANSFER_SYNTAXES]
     association = entity.associate(*address, contexts=contexts, **{"ae_title": "THINSLICE", **options})
     if association.is_established:  # else each store waits 40 ms for the listener's delayed acknowledgement
-        association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # the listener may have been killed since
+            association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return association
 
 
@@ -171,7 +172,6 @@ def send(address: tuple[str, int], *data_sets: Dataset) -> list[int | None]:
 
 def _serve(root: Path) -> None:
     spool = Spool(root, disk_full_percent=100)
-    spool.clean()
     listener = Listener(ReceiveSettings(port=0), spool, Recorder().callbacks(), now)
     listener.start()
     print(listener.address[1], flush=True)  # noqa: T201 the parent reads it

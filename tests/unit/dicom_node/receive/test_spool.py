@@ -2,7 +2,10 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from dicom_node.errors import SettingsError, StorageError
 from dicom_node.receive.part10 import read_identity
 from dicom_node.receive.spool import Spool
 from dicom_node.records import ReceivedInstance
-from tests.unit.dicom_node.receive.harness import ct_slice, encoded
+from tests.unit.dicom_node.receive.harness import ROOT, ct_slice, encoded
+from worker.owner import is_gone
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -90,10 +94,40 @@ def test_a_scan_leaves_a_file_alone_that_is_not_ours(tmp_path: Path):
 def test_cleaning_removes_what_a_crash_left_and_nothing_else(tmp_path: Path):
     spool = Spool(tmp_path, 100)
     kept = stored(spool).path
-    (tmp_path / "incoming" / "dead.part").write_bytes(b"half")
-    assert spool.clean() == 1
+    parts = {name: tmp_path / "incoming" / f"{name}~ab12.part" for name in ("host~boot~1~2.5", "host~boot~2~3.5", "")}
+    for part in parts.values():
+        part.write_bytes(b"half")
+    now = datetime.now(UTC)
+    assert spool.clean(lambda owner: owner == "host/boot/1/2.5", now) == 1
+    assert files(tmp_path, "*.part") == sorted([parts["host~boot~2~3.5"], parts[""]])
+    assert spool.clean(lambda _owner: False, now + timedelta(hours=2)) == 2
     assert files(tmp_path, "*.part") == []
     assert kept.exists()
+
+
+WRITER_THAT_DIES = """
+import sys
+from pathlib import Path
+from dicom_node import crash
+from dicom_node.receive.spool import Spool
+from tests.unit.dicom_node.receive.test_spool import stored
+from worker.owner import this_owner
+
+root = Path(sys.argv[1])
+crash.arm("spool.part-written", root / "mark")
+stored(Spool(root, 100, this_owner()))
+"""
+
+
+def test_what_a_killed_writer_left_is_cleaned_at_once_by_its_name(tmp_path: Path):
+    done = subprocess.run([sys.executable, "-c", WRITER_THAT_DIES, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(files(tmp_path, "*.part")) == 1
+    spool = Spool(tmp_path, 100)
+    assert spool.clean(lambda _owner: False, datetime.now(UTC)) == 0
+    assert spool.clean(is_gone, datetime.now(UTC)) == 1
+    assert files(tmp_path, "*.part") == []
+    assert list(spool.scan()) == []
 
 
 def test_quarantine_keeps_the_bytes_once_with_the_reason_beside_them(tmp_path: Path):

@@ -108,7 +108,7 @@ def test_the_error_names_no_patient(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "elements",
-    [{"ManufacturerModelName": "thinslice 0.1"}],
+    [{"ManufacturerModelName": "thinslice 0.1"}, {"Manufacturer": "THINSLICE"}],
 )
 def test_our_own_output_is_recognised(tmp_path: Path, elements: dict):
     """The loop guard: what comes back from the PACS must not be restored again."""
@@ -116,9 +116,22 @@ def test_our_own_output_is_recognised(tmp_path: Path, elements: dict):
 
 
 def test_our_own_output_is_recognised_by_its_contributing_equipment(tmp_path: Path):
+    for keyword in ("Manufacturer", "ManufacturerModelName"):
+        item = Dataset()
+        setattr(item, keyword, "Thinslice")
+        assert read_header(write(tmp_path, dataset(ContributingEquipmentSequence=Sequence([item]))), "").derived_by_us
+
+
+def test_a_scanner_of_another_maker_is_not_taken_for_us(tmp_path: Path):
+    assert not read_header(write(tmp_path, dataset(Manufacturer="THINSLICE TESTS")), "").derived_by_us
+
+
+@pytest.mark.parametrize(("code", "scheme", "found"), [("113085", "DCM", True), ("113040", "DCM", False)])
+def test_a_resampled_image_is_recognised_by_its_derivation_code(tmp_path: Path, code: str, scheme: str, found: bool):
+    """Spatial resampling; not 113040, lossy compression, after which an image is still a reconstruction."""
     item = Dataset()
-    item.ManufacturerModelName = "Thinslice"
-    assert read_header(write(tmp_path, dataset(ContributingEquipmentSequence=Sequence([item]))), "").derived_by_us
+    item.CodeValue, item.CodingSchemeDesignator = code, scheme
+    assert read_header(write(tmp_path, dataset(DerivationCodeSequence=Sequence([item]))), "").resampled == found
 
 
 def test_two_identities_in_one_file_are_a_problem(tmp_path: Path):

@@ -178,6 +178,7 @@ def test_a_series_of_many_kinds_is_held_at_once():
         ({"image_type": ("ORIGINAL", "SECONDARY", "AXIAL")}, "derived image"),
         ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, "localizer"),
         ({"derived_by_us": True}, "made by thinslice itself"),
+        ({"resampled": True}, "a resampled image by its DerivationCodeSequence, not an original reconstruction"),
         ({"orientation": CORONAL}, "90 degrees from axial"),
         ({"position": (0.0, 0.0, 0.0)}, "at one position"),
     ],

@@ -1,0 +1,61 @@
+"""Switches that people turn for the whole node; today one: whether new work is claimed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from dicom_node.ledger import chain
+from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.tables import delivery, job, switch
+
+CLAIMS, PAUSED = "claims", "paused"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why nothing new is claimed, who wanted it, and since when."""
+
+    reason: str
+    by: str
+    since: datetime
+
+
+def pause(database: Database, reason: str) -> bool:
+    """Have no job and no delivery claimed any more; what is under way goes on. False where that was so already."""
+    with database.transaction() as connection:
+        if _row(connection) is not None:
+            return False
+        now = database_now(connection)
+        values = {"name": CLAIMS, "value": PAUSED, "reason": reason, "changed_by": database.actor, "changed_at": now}
+        connection.execute(insert(switch).values(**values))
+        chain.append(connection, now, database.actor, "claims.paused", "node", reason=reason)
+        return True
+
+
+def resume(database: Database, reason: str) -> bool:
+    """Have work claimed again, and every bell rung anew. False where it was claimed all along."""
+    with database.transaction() as connection:
+        if not connection.execute(delete(switch).where(switch.c.name == CLAIMS)).rowcount:
+            return False
+        for table in (job, delivery):
+            connection.execute(update(table).where(table.c.rung_at.is_not(None)).values(rung_at=None))
+        chain.append(connection, database_now(connection), database.actor, "claims.resumed", "node", reason=reason)
+        return True
+
+
+def paused(database: Database) -> Pause | None:
+    """The pause, while there is one."""
+    with database.reading() as connection:
+        return _row(connection)
+
+
+def claims_open() -> ColumnElement[bool]:
+    """The condition under which anything may be claimed, for the UPDATE that claims."""
+    return ~select(switch.c.name).where(switch.c.name == CLAIMS, switch.c.value == PAUSED).exists()
+
+
+def _row(connection: Connection) -> Pause | None:
+    columns = (switch.c.reason, switch.c.changed_by, switch.c.changed_at)
+    row = connection.execute(select(*columns).where(switch.c.name == CLAIMS, switch.c.value == PAUSED)).first()
+    return None if row is None else Pause(*row)

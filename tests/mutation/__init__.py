@@ -1,0 +1,1 @@
+"""Whether the tests notice when a safeguard is taken away."""

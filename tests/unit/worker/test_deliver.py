@@ -1,0 +1,61 @@
+"""A PACS that is not there is left alone after a few tries; its first answer lets everything go."""
+
+import json
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicom_node.ledger import circuits, deliveries, jobs, queries
+from dicom_node.records import DerivedInstance, DerivedSeries
+from tests.phantom import chest, write_dicom
+from tests.servers import Pacs, free_port
+from tests.unit.dicom_node.ledger.rows import claimed, queue, result
+from tests.unit.worker.nodes import open_at
+from worker.steps.deliver import deliver
+from worker.wiring import Node
+
+
+def stored_result(folder: Path) -> DerivedSeries:
+    """A small series on disk with its manifest."""
+    files = write_dicom(chest(shape=(21, 32, 32), pixel_mm=10).thick, folder)
+    headers = [dcmread(path, stop_before_pixels=True) for path in files]
+    found = tuple(
+        DerivedInstance(str(header.SOPInstanceUID), path, sha256(path.read_bytes()).hexdigest())
+        for header, path in zip(headers, files, strict=True)
+    )
+    rows = [
+        {"sop_instance_uid": item.sop_instance_uid, "file": item.path.name, "sha256": item.sha256} for item in found
+    ]
+    uids = {"study_instance_uid": str(headers[0].StudyInstanceUID), "source_series_uid": "2.25.1"}
+    uids["series_instance_uid"] = str(headers[0].SeriesInstanceUID)
+    manifest = {"instances": rows, "check": asdict(result().check), **uids}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return replace(result(), folder=folder, instances=found)
+
+
+def node_with(folder: Path, port: int, ae_title: str) -> Node:
+    pacs = f'[[send.pacs]]\nname = "main"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}'
+    return open_at(folder, send=f"connect_timeout_s = 2\nretry_first_s = 0.001\n{pacs}")
+
+
+@pytest.mark.timeout(120)
+def test_after_three_failures_the_pacs_is_left_alone_until_it_answers(tmp_path: Path, storescp_server: Pacs) -> None:
+    kept = stored_result(tmp_path / "kept")
+    node = node_with(tmp_path, free_port(), "AWAY")
+    for number in range(4):
+        job_id = queue(node.database, "abcd"[number], f"2.25.{number}")
+        jobs.restored(node.database, claimed(node.database, job_id), kept, {}, ["main"])
+    for number in (1, 2, 3):
+        assert deliver(node, number)
+    circuits.failed(node.database, "main", "still away", 3, lambda _times: 3600)
+    assert not deliver(node, 4)
+    assert [item.failures for item in circuits.opened(node.database)] == [4]
+    circuits.failed(node.database, "main", "the hour is over", 3, lambda _times: -1)
+    back = node_with(tmp_path, storescp_server.port, storescp_server.ae_title)
+    assert deliver(back, 4)
+    assert circuits.opened(back.database) == []
+    assert queries.deliveries_of(back.database, 4)[0].state == "sent"
+    assert len(deliveries.due_deliveries(back.database, again_s=0)) == 4

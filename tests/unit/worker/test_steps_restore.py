@@ -1,0 +1,112 @@
+"""A result that cannot be right does not leave, whatever the network says."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sr_engine import checkpoint
+from sr_engine.intensity import CT_RANGE
+from sr_engine.networks import registry
+from sr_engine.networks.contract import Sampling
+from sr_engine.networks.interpolation import LinearInterpolation
+from sr_engine.networks.registry import NetworkEntry
+from tests.unit.worker.nodes import open_at
+from tests.unit.worker.rows import queue_series, view
+from worker.steps.restore import restore_next
+from worker.wiring import Node
+
+Stub = Callable[[Callable[[Tensor], Tensor]], Node]
+
+
+class Changed(LinearInterpolation):
+    """Linear interpolation whose output is changed before it leaves, with weights like a trained network."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.change = change
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, thick: Tensor, ratio: int, sampling: Sampling) -> Tensor:
+        return self.change(super().forward(thick, ratio, sampling))
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    """A node whose network does something to its output."""
+
+    def make(change: Callable[[Tensor], Tensor]) -> Node:
+        line = NetworkEntry("Stub", True, "1", lambda _config: Changed(change))
+        networks = {**registry.NETWORKS, "stub": line}
+        monkeypatch.setattr(registry, "NETWORKS", networks)
+        monkeypatch.setattr(checkpoint, "NETWORKS", networks)
+        network = Changed(change)
+        card = checkpoint.ModelCard(
+            network="stub", version="1", contract=network.contract(5), intensity=CT_RANGE, ratios=(5,)
+        )
+        checkpoint.save(tmp_path / "stub.safetensors", network, card)
+        monkeypatch.setenv("THINSLICE_ENGINE__NETWORK", "stub")
+        return open_at(tmp_path, engine=f'weights = "{tmp_path}/stub.safetensors"')
+
+    return make
+
+
+def run(node: Node, folder: Path) -> int:
+    job_id = queue_series(node, folder)
+    restore_next(node, node.model.digest, lambda _claim: None)
+    return job_id
+
+
+def out_of_memory(_: Tensor) -> Tensor:
+    raise MemoryError
+
+
+def test_a_network_that_does_as_it_should_passes(stub: Stub, tmp_path: Path) -> None:
+    node = stub(lambda thin: thin)
+    assert view(node, run(node, tmp_path / "spool")).state == "restored"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda thin: torch.full_like(thin, math.nan), "the network's output is not finite"),
+        (lambda thin: torch.where(thin > 0, math.inf, thin), "the network's output is not finite"),
+        (lambda thin: torch.zeros_like(thin), "contradicts its source: root mean square difference"),
+        (lambda thin: torch.full_like(thin, 3071), "contradicts its source: root mean square difference"),
+        (lambda thin: thin.flip(-2), "contradicts its source: root mean square difference"),
+    ],
+    ids=["not a number", "infinite", "empty", "saturated", "upside down"],
+)
+def test_a_result_that_cannot_be_right_is_held_with_the_reason(
+    stub: Stub, tmp_path: Path, change: Callable[[Tensor], Tensor], reason: str
+) -> None:
+    node = stub(change)
+    job = view(node, run(node, tmp_path / "spool"))
+    assert job.state == "held"
+    assert reason in job.reason
+    assert job.result is None
+    assert not list(node.settings.worker.results.iterdir())
+
+
+def test_a_job_that_fits_no_memory_is_parked_with_what_to_do(stub: Stub, tmp_path: Path) -> None:
+    node = stub(out_of_memory)
+    job = view(node, run(node, tmp_path / "spool"))
+    assert job.state == "parked"
+    assert "too little memory" in job.reason
+
+
+def test_weights_that_were_replaced_meanwhile_do_not_pass_for_those_the_job_is_for(stub: Stub, tmp_path: Path) -> None:
+    node = stub(lambda thin: thin)
+    job_id = queue_series(node, tmp_path / "spool")
+    digest = node.model.digest
+    weights = tmp_path / "stub.safetensors"
+    network = Changed(lambda thin: thin)
+    torch.nn.init.ones_(network.weight)
+    checkpoint.save(weights, network, checkpoint.read_card(weights))
+    restore_next(node, digest, lambda _claim: None)
+    job = view(node, job_id)
+    assert (job.state, job.result) == ("queued", None)
+    assert "weights were replaced" in job.reason
