@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicom_node.errors import LedgerError
 from dicom_node.ledger import queries
 from tests.faults.kit.cluster import Cluster
 from tests.faults.kit.invariants import OrthancHoldings
@@ -28,6 +29,7 @@ from tests.soak.sums import add_up
 
 ROOT = Path(__file__).resolve().parents[2]
 SENDERS = 3
+MOST_WAITING = 8
 PARTS = ("listen-1", "listen-2", "clock-1", "clock-2", "worker-1", "worker-2")
 REST_S = 900.0
 # Small real series, restored as they are.
@@ -110,9 +112,23 @@ def _site(folder: Path) -> Iterator[Site]:
 def _senders(options: argparse.Namespace, site: Site, folder: Path, tally: Tally) -> list[Sender]:
     real = [path for name in REAL if (path := options.data / "dicom" / name).is_dir()]
     return [
-        Sender(number, options.seed, site.cluster.port, folder / "scanners", tally, real if number == 0 else [])
+        Sender(
+            number, options.seed, site.cluster.port, folder / "scanners", tally, real if number == 0 else [],
+            lambda: _waiting(site) > MOST_WAITING,
+        )
         for number in range(SENDERS)
-    ]
+    ]  # fmt: skip
+
+
+def _waiting(site: Site) -> int:
+    """Jobs that no worker has begun; none while the database is away."""
+    ledger = site.cluster.ledger()
+    try:
+        return queries.counts(ledger).get("queued", 0)
+    except LedgerError:
+        return 0
+    finally:
+        ledger.close()
 
 
 def _watch(site: Site, chaos: Chaos, tally: Tally, stop: threading.Event) -> None:

@@ -19,6 +19,7 @@ SIZE = {"shape": (21, 64, 64), "pixel_mm": 5.4}
 # Longer than any bounce, and than the node's start on a busy machine.
 PATIENCE_S = 240.0
 ANSWER_S = 20.0
+CATCH_UP_S = 2.0
 
 
 @dataclass
@@ -40,13 +41,28 @@ class Tally:
 
 
 class Sender(threading.Thread):
-    """One scanner; sends the deliveries of its plan until stopped, then finishes the one in hand."""
+    """One scanner; sends the deliveries of its plan until stopped, then finishes the one in hand.
 
-    def __init__(self, number: int, seed: int, port: int, folder: Path, tally: Tally, real: list[Path]) -> None:
+    Parameters
+    ----------
+    is_behind : callable
+        True while so many jobs wait that more would only lengthen the queue: blows should fall on every stage.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        seed: int,
+        port: int,
+        folder: Path,
+        tally: Tally,
+        real: list[Path],
+        is_behind: Callable[[], bool],
+    ) -> None:
         super().__init__(name=f"CT{number}", daemon=True)
         self._plan: Iterator[Delivery] = deliveries(seed, number)
         self._port, self._folder, self._tally = port, folder / f"CT{number}", tally
-        self._real = real
+        self._real, self._is_behind = real, is_behind
         self._volume: Volume = chest(**SIZE).thick
         self._stopping = threading.Event()
 
@@ -61,6 +77,9 @@ class Sender(threading.Thread):
         for delivery in self._plan:
             if self._stopping.wait(delivery.pause_s):
                 return
+            while self._is_behind():
+                if self._stopping.wait(CATCH_UP_S):
+                    return
             self._send(self._phantom(delivery.seed), delivery.how, str(delivery.seed))
 
     def _phantom(self, seed: int) -> list[Path]:
