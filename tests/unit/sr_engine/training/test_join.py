@@ -9,7 +9,7 @@ from sr_engine.errors import WeightsUnavailable
 from sr_engine.networks.contract import Sampling
 from sr_engine.networks.residual_cnn import ResidualCnn, ResidualCnnConfig
 from sr_engine.networks.tvsrn_v2 import TvsrnV2, TvsrnV2Config
-from sr_engine.training.join import join
+from sr_engine.training.join import join, mean
 
 SMALL = TvsrnV2Config(encoder_layers=2, tab_layers=2, decoder_groups=1, decoder_layers=2)
 CHEST = Sampling.of(step_mm=5, thickness_mm=5, pixel_mm=0.75)
@@ -49,3 +49,16 @@ def test_networks_on_different_scales_are_not_joined(attention: TvsrnV2):
 def test_two_of_a_kind_are_not_joined(attention: TvsrnV2):
     with pytest.raises(WeightsUnavailable, match="residual CNN"):
         join(attention, attention)
+
+
+def test_a_mean_lies_halfway_and_leaves_tables_alone():
+    first = {"weight": torch.tensor([1.0, 2.0]), "place": torch.tensor([1, 2])}
+    last = {"weight": torch.tensor([3.0, 6.0]), "place": torch.tensor([1, 2])}
+    halfway = mean(first, last)
+    assert torch.equal(halfway["weight"], torch.tensor([2.0, 4.0]))
+    assert torch.equal(halfway["place"], last["place"])
+
+
+def test_no_mean_is_taken_of_two_networks(attention: TvsrnV2):
+    with pytest.raises(WeightsUnavailable, match="one network"):
+        mean(attention.state_dict(), cnn(ResidualCnnConfig(blocks=2)).state_dict())
