@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from dicom_node.errors import NodeError
+from dicom_node.errors import LedgerError, NodeError
 from dicom_node.ledger import circuits, claims, deliveries, jobs, models, receipts, workers
 from dicom_node.ledger.claims import Due
 from sr_engine.errors import EngineError
@@ -47,6 +47,7 @@ class Clock:
         self._node, self._bell, self._role = node, bell, role
         self._rare = self._seen = self.last_tick = time.monotonic()
         self._troubles: dict[str, str] = {}
+        self._was_away = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
 
@@ -95,7 +96,7 @@ class Clock:
                 log.info("sweep works again", sweep=name)
 
     def _judge(self) -> None:
-        for series_id in receipts.due_series(self._node.database):
+        for series_id in self._due_series():
             if not receipts.take(self._node.database, series_id, JUDGING_S):
                 continue
             self.last_tick = time.monotonic()
@@ -104,6 +105,19 @@ class Clock:
             except Exception:
                 receipts.look_again(self._node.database, series_id, self._node.settings.series.quiet_s)
                 raise
+
+    def _due_series(self) -> list[int]:
+        """Series to judge; none at the first look after the ledger was away, when it lacks what came meanwhile."""
+        try:
+            due = receipts.due_series(self._node.database)
+        except LedgerError:
+            self._was_away = True
+            raise
+        if not self._was_away:
+            return due
+        receipts.listening_again(self._node.database, self._node.settings.series.quiet_s)
+        self._was_away = False
+        return []
 
     def _take_back(self) -> None:
         settings = self._node.settings

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
+import structlog
+
 from dicom_node.errors import LedgerError
 from dicom_node.ledger import deliveries, models
 from worker.child import End, restore_in_child, warm_up
@@ -14,6 +16,8 @@ from worker.steps.deliver import deliver
 from worker.wiring import Node
 
 Kind = Literal["restore", "deliver"]
+
+log = structlog.get_logger()
 
 GIVE_BACK_S = 10.0
 
@@ -94,6 +98,8 @@ class Hands:
             self._in_hand[kind] += 1
         try:
             yield
+        except LedgerError as error:
+            log.error("nothing begun, the bell will ring again", kind=kind, reason=str(error))
         finally:
             with self._changed:
                 self._in_hand[kind] -= 1

@@ -31,3 +31,12 @@ def configure(style: Literal["text", "json"], level: int = logging.INFO) -> None
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+    engine = logging.getLogger("sr_engine")  # which knows no structlog
+    engine.handlers, engine.propagate = [_ToStructlog()], False
+
+
+class _ToStructlog(logging.Handler):
+    """Passes on what the engine says, in the style of everything else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.getMessage())

@@ -35,6 +35,7 @@ class Readiness:
         self._node, self._role, self._restores = node, role, restores
         self._losses = 0
         self._told, self._told_at = "", 0.0
+        self._declared: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
 
@@ -87,9 +88,12 @@ class Readiness:
         database, owner = self._node.database, this_owner()
         if self._role and not workers.see(database, owner):
             workers.register(database, owner, self._role)
+            self._declared = ""  # as the registry has it now
         reason = self._obstacle() if self._restores else ""
         self._tell(reason)
-        workers.declare(database, owner, WorkerState.REFUSING if reason else WorkerState.READY, reason)
+        if reason != self._declared or not self._role:  # without a role: the clock may have entered it anew
+            workers.declare(database, owner, WorkerState.REFUSING if reason else WorkerState.READY, reason)
+            self._declared = reason
 
     def _obstacle(self) -> str:
         try:

@@ -7,8 +7,10 @@ wiring; Celery's own forked pool would add a process in between that may have no
 import math
 import os
 import signal
+import sys
 import threading
 import time
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -88,16 +90,19 @@ def serve(settings: Settings, queues: str, concurrency: int) -> None:
     shutdown = _Shutdown(hands, settings.worker.drain_s)
     worker_ready.connect(_stop_alike, weak=False)
     worker_shutting_down.connect(shutdown.told, weak=False)
+    signal.signal(signal.SIGTERM, _exit)  # until Celery has its own
     hands.start()
     systemd.notify(systemd.READY)
     systemd.watch(lambda: time.monotonic() - Pulse.beat_at < STALE_S)
-    app.worker_main(
-        [
-            "worker", "--pool=threads", f"--queues={queues_of(queues)}", f"--concurrency={concurrency}",
-            "--loglevel=WARNING", "--without-mingle", "--without-gossip",
-        ]
-    )  # fmt: skip
-    shutdown.wait()
+    arguments = ["--pool=threads", f"--queues={queues_of(queues)}", f"--concurrency={concurrency}"]
+    try:
+        app.worker_main(["worker", *arguments, "--loglevel=WARNING", "--without-mingle", "--without-gossip"])
+    finally:
+        shutdown.wait()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _stop_alike(**_: Any) -> None:

@@ -31,7 +31,6 @@ SETTINGS = {"series": "maximum_step_mm = 4.5"}
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.faults,
     pytest.mark.timeout(600),
     # Broken values make pydicom warn, in the test's own reading too.
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -24,6 +24,10 @@ HEADERS = "unit/dicom_node/series/test_headers.py"
 VOXELS = "unit/dicom_node/series/test_voxels.py"
 MIGRATIONS = "unit/test_migrations.py"
 MEMORY = "unit/sr_engine/inference/test_memory.py"
+CELERY = "integration/test_celery_wiring.py"
+CHILD = "unit/worker/test_child.py"
+READINESS = "unit/worker/test_readiness.py"
+RESTORE = "unit/worker/test_steps_restore.py"
 ODD = "acceptance/test_odd_files.py"
 PUBLIC = "acceptance/test_public_folders.py"
 
@@ -86,6 +90,12 @@ ELSEWHERE = tuple(
             f"{PUBLIC}::test_a_corrupt_slice_holds_its_series_and_is_named",
         ),
         (
+            31,
+            "what a codec does to its process ends with it: every restoration has a process of its own, with limits",
+            f"{CHILD}::test_a_job_is_restored_in_a_process_of_its_own",
+            f"{CHILD}::test_memory_beyond_the_limit_is_refused_in_the_child",
+        ),
+        (
             32,
             "refused at the association, named in the log",
             f"{SCP}::test_lossy_and_deflated_syntaxes_are_refused_and_logged",
@@ -122,16 +132,38 @@ ELSEWHERE = tuple(
             f"{MEMORY}::test_a_gpu_that_is_too_small_leaves_the_work_to_the_cpu",
             f"{MEMORY}::test_a_machine_that_is_too_small_is_named_and_not_tried_for_ever",
             f"{MEMORY}::test_a_real_limit_on_memory_makes_tiles_smaller",
+            f"{RESTORE}::test_a_job_that_fits_no_memory_is_parked_with_what_to_do",
         ),
         (
             37,
-            "not taken for a full one: the job is given back",
+            "not taken for a full one: the job is given back; after three in a row the worker refuses and says so",
             f"{MEMORY}::test_a_lost_gpu_is_not_taken_for_a_full_one",
+            f"{CHILD}::test_a_lost_gpu_is_told_from_a_death",
+            f"{READINESS}::test_a_gpu_that_is_lost_three_times_in_a_row_makes_the_worker_refuse",
+        ),
+        (
+            38,
+            "the worker refuses to claim and says why; jobs stay queued; it goes on when the weights are back",
+            f"{READINESS}::test_damaged_weights_are_refused_until_they_are_mended",
+            f"{READINESS}::test_missing_weights_leave_the_job_queued_and_are_named",
+            f"{READINESS}::test_weights_of_another_version_restore_nothing_that_is_queued_for_the_node_s",
+            f"{RESTORE}::test_weights_that_were_replaced_meanwhile_do_not_pass_for_those_the_job_is_for",
+        ),
+        (
+            39,
+            "held with the reason, nothing is sent",
+            f"{RESTORE}::test_a_result_that_cannot_be_right_is_held_with_the_reason",
         ),
         (
             40,
             "after deaths_allowed deaths it fails with the reason, others go on, a person may retry it",
             f"{JOBS}::test_a_job_that_kills_its_workers_fails_instead_of_killing_the_next",
+            f"{CHILD}::test_a_job_that_kills_its_process_each_time_fails_and_the_next_one_is_restored",
+        ),
+        (
+            41,
+            "ended after job_limit_s, failed with the reason, though its lease was renewed all the time",
+            f"{CHILD}::test_a_job_that_hangs_is_ended_and_fails_though_its_lease_is_renewed",
         ),
         (
             42,
@@ -159,6 +191,13 @@ ELSEWHERE = tuple(
             46,
             "nothing acknowledged is lost",
             f"{LIMITS}::test_under_a_flood_of_senders_nothing_acknowledged_is_lost",
+        ),
+        (
+            47,
+            "a second signal gives the job back at once; that was no attempt",
+            f"{CHILD}::test_a_drain_lets_the_job_in_hand_finish_and_begins_no_other",
+            f"{CHILD}::test_a_worker_that_must_stop_gives_its_job_back_at_once_and_that_was_no_attempt",
+            f"{CELERY}::test_a_worker_that_is_told_twice_to_stop_gives_its_job_back_at_once_and_the_next_one_does_it",
         ),
         (
             48,

@@ -41,11 +41,11 @@ def started(node: Node) -> list[str]:
 
 
 @pytest.mark.row(1, "the ledger knows the dead process: queued again within a tick, attempt 2, the same UIDs")
-def test_row_1_the_restoring_child_is_killed(node: Node, pacs: ScriptedPacs, tall_images: list[Path]) -> None:
+def test_row_1_the_restoring_child_is_killed(node: Node, pacs: ScriptedPacs, images: list[Path]) -> None:
     slow_network(node)
     node.start()
     scanner = Scanner(node.port)
-    scanner.push_until_stored(tall_images)
+    scanner.push_until_stored(images)
     until_state(node, "running")
     child = until("the job has its owner", lambda: owner_of(node))
     assert node.process is not None
@@ -58,12 +58,12 @@ def test_row_1_the_restoring_child_is_killed(node: Node, pacs: ScriptedPacs, tal
 
 @pytest.mark.slow
 @pytest.mark.row(2, "another worker takes over: within a tick on the node's own host, after lease_s elsewhere")
-def test_row_2_a_whole_worker_is_killed(cluster: Cluster, pacs: ScriptedPacs, tall_images: list[Path]) -> None:
+def test_row_2_a_whole_worker_is_killed(cluster: Cluster, pacs: ScriptedPacs, images: list[Path]) -> None:
     slow_network(cluster)
     cluster.start()
     cluster.start_part("worker-1")
     scanner = Scanner(cluster.port)
-    scanner.push_until_stored(tall_images)
+    scanner.push_until_stored(images)
     until_state(cluster, "running")
     cluster.start_part("worker-2")
     cluster.kill_part("worker-1")
@@ -75,13 +75,13 @@ def test_row_2_a_whole_worker_is_killed(cluster: Cluster, pacs: ScriptedPacs, ta
 @pytest.mark.row(
     4, "its lease ends, another takes over; when it wakes, its fence is stale: it may neither finish nor send"
 )
-def test_row_4_a_worker_freezes_and_wakes(cluster: Cluster, pacs: ScriptedPacs, tall_images: list[Path]) -> None:
+def test_row_4_a_worker_freezes_and_wakes(cluster: Cluster, pacs: ScriptedPacs, images: list[Path]) -> None:
     slow_network(cluster)
     cluster.extra["ledger"] = "lease_s = 3.0"
     cluster.start()
     cluster.start_part("worker-1")
     scanner = Scanner(cluster.port)
-    scanner.push_until_stored(tall_images)
+    scanner.push_until_stored(images)
     until_state(cluster, "running")
     frozen = family(cluster.parts["worker-1"].pid)
     for process in frozen:
@@ -143,11 +143,11 @@ def test_row_8_the_results_disk_is_full(node: Node, pacs: ScriptedPacs, images: 
 @pytest.mark.slow
 @pytest.mark.row(47, "nothing new is begun, what is in hand is finished or given back, exit code 0, no lease is left")
 @pytest.mark.parametrize("moment", ["running", "sending"])
-def test_row_47_sigterm_under_load(node: Node, pacs: ScriptedPacs, tall_images: list[Path], moment: str) -> None:
+def test_row_47_sigterm_under_load(node: Node, pacs: ScriptedPacs, images: list[Path], moment: str) -> None:
     slow_network(node)
     node.start()
     scanner = Scanner(node.port)
-    scanner.push_until_stored(tall_images)
+    scanner.push_until_stored(images)
     until_state(node, moment, "sent", "verified")
     began = time.monotonic()
     assert node.stop() == 0
@@ -155,4 +155,4 @@ def test_row_47_sigterm_under_load(node: Node, pacs: ScriptedPacs, tall_images: 
     node.start()
     (job,) = check(node, scanner.acknowledged, pacs)
     assert job.state == "verified"
-    assert pacs.holdings() == {job.derived_series_uid: 101}
+    assert pacs.holdings() == {job.derived_series_uid: 21}

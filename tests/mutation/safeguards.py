@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 JOBS = "tests/unit/dicom_node/ledger/test_jobs.py"
 DELIVERIES = "tests/unit/dicom_node/ledger/test_deliveries.py"
+CLOCK = "tests/unit/worker/test_clock.py"
 SPOOL = "tests/unit/dicom_node/receive/test_spool.py"
 RECEIVE = "tests/integration/test_receive_faults.py"
 LEDGER = "tests/faults/test_ledger.py"
@@ -99,7 +100,7 @@ SAFEGUARDS = (
         "dicom_node/ledger/claims.py",
         'if row["lease_until"] < now or is_gone(row["owner"])]',
         'if is_gone(row["owner"])]',
-        f"{JOBS}::test_a_worker_that_lost_its_lease_may_not_finish",
+        f"{JOBS}::test_a_living_worker_keeps_its_job_as_long_as_it_beats",
     ),
     Safeguard(
         "a job that kills its workers is stopped",
@@ -113,7 +114,7 @@ SAFEGUARDS = (
         "dicom_node/ledger/claims.py",
         "where(due, table.c.rung_at.is_(None) | silent)",
         "where(due, table.c.rung_at.is_(None))",
-        f"{JOBS}::test_a_bell_rings_once_until_it_is_silent_too_long",
+        f"{CLOCK}::test_a_bell_that_nobody_heard_rings_again_after_a_while",
     ),
     Safeguard(
         "digest of every source before it is restored",
@@ -127,7 +128,7 @@ SAFEGUARDS = (
         "worker/steps/deliver.py",
         "refused = [item for item in answers.all if not item.stored]",
         "refused = [item for item in answers.all if item.status is None]",
-        f"{PACS}::test_row_19_pacs_is_out_of_resources_now_and_then",
+        f"{PACS}::test_row_19_pacs_cannot_understand_one_image",
     ),
     Safeguard(
         "the commitment report is read, not only awaited",

@@ -39,7 +39,7 @@ EXTRA = {
     "series": "quiet_s = 8.0\nquiet_released_s = 1.0",
     "send": "retry_first_s = 1.0\nretry_longest_s = 5.0\ncommitment_wait_s = 5.0\nattempts = 200\n"
     "response_timeout_s = 10.0",
-    "ledger": "lease_s = 6.0",
+    "ledger": "lease_s = 15.0",
     "worker": "rescan_s = 5.0\nattempts = 200\ndeaths_allowed = 200",
 }
 

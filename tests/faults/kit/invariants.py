@@ -18,6 +18,7 @@ from tests.waiting import until
 PATIENT_WORDS = ("SECRET^PERSON", "SECRET", "PHANTOM")  # of every phantom that fault tests send
 SETTLED = ("verified", "skipped", "held", "failed", "parked", "cancelled", "superseded")
 UNVERIFIED = "sent, unverified"
+REST_S = 240.0
 
 
 class Holdings(Protocol):
@@ -41,7 +42,7 @@ class OrthancHoldings:
             return {item["MainDicomTags"]["SeriesInstanceUID"]: len(item["Instances"]) for item in json.load(answer)}
 
 
-def wait_for_rest(node: Node, acknowledged: Iterable[str], limit_s: float = 180.0) -> list[JobView]:
+def wait_for_rest(node: Node, acknowledged: Iterable[str], limit_s: float = REST_S) -> list[JobView]:
     """Until everything acknowledged is in the ledger, no series is arriving and every job has its end.
 
     Returns every job. AssertionError, with what the node said, when it does not come to rest.
@@ -72,10 +73,10 @@ def wait_for_rest(node: Node, acknowledged: Iterable[str], limit_s: float = 180.
     return seen
 
 
-def check(node: Node, acknowledged: Iterable[str], pacs: Holdings) -> list[JobView]:
+def check(node: Node, acknowledged: Iterable[str], pacs: Holdings, limit_s: float = REST_S) -> list[JobView]:
     """Wait for rest, then assert every invariant; returns the jobs."""
     uids = sorted(set(acknowledged))
-    jobs = wait_for_rest(node, uids)
+    jobs = wait_for_rest(node, uids, limit_s)
     assert lost(node, uids) == [], "I1: acknowledged, but neither on disk nor verified"
     assert endless(jobs) == [], "I2: a job without a final state and a reason"
     assert wrong_in_pacs(jobs, pacs.holdings()) == [], "I3: the PACS holds another number of series or instances"

@@ -36,3 +36,4 @@ def test_a_number_that_failed_may_come_again_and_the_thread_lives() -> None:
         until("it may come again", lambda: not line._waiting)
         line.put(7, 0)
         until("it came", lambda times=times: len(tries) == times)
+    until("the second is over", lambda: not line._waiting)

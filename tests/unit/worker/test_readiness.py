@@ -12,6 +12,7 @@ from tests.unit.worker.nodes import open_at
 from tests.unit.worker.rows import queue_series, view
 from tests.waiting import until
 from worker.hands import Hands
+from worker.owner import this_owner
 from worker.readiness import Readiness
 from worker.wiring import Node
 
@@ -96,6 +97,16 @@ def test_a_process_that_only_sends_needs_no_weights(node: Node, weights: Path) -
     readiness = Readiness(node, "deliver", restores=False)
     readiness.start()
     assert process(node, "ready").role == "deliver"
+    readiness.leave()
+
+
+def test_a_process_that_its_clock_enters_late_says_all_the_same_why_it_refuses(node: Node, weights: Path) -> None:
+    weights.unlink()
+    readiness = Readiness(node)
+    readiness.start()
+    assert not readiness.model_digest()
+    workers.register(node.database, this_owner(), "node")
+    assert process(node, "refusing").role == "node"
     readiness.leave()
 
 
