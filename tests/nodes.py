@@ -20,8 +20,9 @@ from tests.servers import HOST, ServerError, free_port
 
 AE_TITLE = "THINSLICE"
 SCANNER_AE = "SCANNER"
-READY_S = 60.0
-STOP_S = 60.0
+# Generous: machines that run tests are busy.
+READY_S = 240.0
+STOP_S = 120.0
 
 
 class PacsAddress(Protocol):

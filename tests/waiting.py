@@ -11,7 +11,7 @@ from tests.nodes import Node
 Found = TypeVar("Found")
 
 
-def until(what: str, look: Callable[[], Found | None], limit_s: float = 90.0, every_s: float = 0.02) -> Found:
+def until(what: str, look: Callable[[], Found | None], limit_s: float = 240.0, every_s: float = 0.02) -> Found:
     """Look until there is something to see; AssertionError naming ``what`` after ``limit_s``."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -22,7 +22,7 @@ def until(what: str, look: Callable[[], Found | None], limit_s: float = 90.0, ev
     raise AssertionError(f"{what}: not within {limit_s:.0f} s")
 
 
-def until_state(node: Node, *states: str, limit_s: float = 120.0) -> JobView:
+def until_state(node: Node, *states: str, limit_s: float = 300.0) -> JobView:
     """Until the node's newest job is in one of these states."""
     ledger = node.ledger()
 

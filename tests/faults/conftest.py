@@ -34,6 +34,13 @@ def pytest_configure() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time enough on a busy machine: nothing here measures speed."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture(scope="session")
 def thick() -> Volume:
     """A small thick chest: 5 slices that become 21."""

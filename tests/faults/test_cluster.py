@@ -28,7 +28,7 @@ def test_row_3_listener_and_clock_die_between_two_durable_steps(
     cluster.start_part("worker-1")
     scanner = Scanner(cluster.port)
     scanner.push(images)
-    until(f"the node died at {place}", mark.exists, 120)
+    until(f"the node died at {place}", mark.exists)
     assert cluster.process is not None
     assert cluster.process.wait(30) == -9
     cluster.start()
@@ -48,7 +48,7 @@ def test_row_3_a_worker_dies_between_two_durable_steps(
     cluster.environment.clear()
     scanner = Scanner(cluster.port)
     scanner.push_until_stored(images)
-    until(f"a worker died at {place}", mark.exists, 120)
+    until(f"a worker died at {place}", mark.exists)
     cluster.start_part("worker-2")
     finish(cluster, pacs, scanner)
 

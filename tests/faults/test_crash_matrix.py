@@ -34,7 +34,7 @@ def test_row_3_killed_between_two_durable_steps(
     node.start()
     scanner = Scanner(node.port)
     scanner.push(images)
-    until(f"a process died at {place}", mark.exists, 120)
+    until(f"a process died at {place}", mark.exists)
     node.environment.clear()
     if place not in IN_CHILD:
         assert node.process is not None

@@ -27,6 +27,8 @@ from tests.waiting import until, until_state
 pytestmark = pytest.mark.faults
 
 LOCKED_S = 35.0
+# An outage that is longer than the quiet time must not pass for quiet.
+QUIET_S, AWAY_S = 8.0, 12.0
 
 
 @pytest.mark.slow
@@ -41,9 +43,11 @@ def test_row_13_the_database_is_restarted(
         cluster = Cluster(
             tmp_path / "node", pacs, pacs.node_port, database.url, extra=dict(QUICK), broker_url=redis_server.url
         )
+        cluster.extra["series"] = f"quiet_s = {QUIET_S}"
         try:
             cluster.start()
             cluster.start_part("worker-1")
+            cluster.wait_for_worker("worker-1")
             scanner = Scanner(cluster.port)
 
             def bounce(count: int) -> None:
@@ -55,7 +59,7 @@ def test_row_13_the_database_is_restarted(
             if moment == "while a worker has the job":
                 until_state(cluster, "running", "restored", "sending", "sent", "verified")
                 database.daemon.stop(signal.SIGQUIT)
-            time.sleep(3)
+            time.sleep(AWAY_S)
             database.daemon.start()
             (ended,) = check(cluster, scanner.acknowledged, pacs)
         finally:

@@ -34,12 +34,12 @@ def test_row_3_killed_while_it_removes_old_files(
     node.start()
     scanner = Scanner(node.port)
     scanner.push_until_stored(images)
-    until(f"the node died at {place}", mark.exists, 120)
+    until(f"the node died at {place}", mark.exists)
     assert node.process is not None
     assert node.process.wait(30) == -9
     node.environment.clear()
     node.start()
-    until("everything old is gone", lambda: not files_of(node), 60)
+    until("everything old is gone", lambda: not files_of(node))
     (ended,) = check(node, scanner.acknowledged, pacs)
     assert ended.state == "verified"
     assert pacs.holdings() == {ended.derived_series_uid: 21}
@@ -60,7 +60,7 @@ def test_row_48_what_is_not_delivered_is_kept(node: Node, pacs: ScriptedPacs, im
     assert len(files_of(node)) == kept == len(images) + 21
     pacs.start()
     until_state(node, "verified")
-    until("confirmed and old: gone", lambda: not files_of(node), 60)
+    until("confirmed and old: gone", lambda: not files_of(node))
     check(node, scanner.acknowledged, pacs)
 
 
@@ -71,10 +71,10 @@ def test_row_23_sent_again_after_it_was_purged(node: Node, pacs: ScriptedPacs, i
     scanner = Scanner(node.port)
     scanner.push_until_stored(images)
     until_state(node, "verified")
-    until("everything old is gone", lambda: not files_of(node), 60)
+    until("everything old is gone", lambda: not files_of(node))
     scanner.push_until_stored(images)
     ledger = node.ledger()
-    until("it is gone again", lambda: not files_of(node), 60)
+    until("it is gone again", lambda: not files_of(node))
     ended = check(node, scanner.acknowledged, pacs)
     assert [job.state for job in ended] == ["verified"]
     assert len(queries.jobs(ledger)) == 1

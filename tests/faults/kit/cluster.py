@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from tests.nodes import Node, PacsAddress
+from tests.waiting import until
 
 PART_STOP_S = 120.0
 BOTH_QUEUES = "restore,deliver"
@@ -36,6 +37,11 @@ class Cluster(Node):
         options = ("--queues", BOTH_QUEUES) if command == "worker" else ()
         self.parts[name] = self.run(command, *options, log=self.folder / f"{name}.log", prefix=prefix)
         return self.parts[name].pid
+
+    def wait_for_worker(self, name: str) -> None:
+        """Wait until a worker listens."""
+        log = self.folder / f"{name}.log"
+        until(f"{name} listens", lambda: "listens to the broker" in log.read_text(errors="replace"))
 
     def end_part(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
         """End a part and give its exit code."""

@@ -18,7 +18,7 @@ from tests.waiting import until
 PATIENT_WORDS = ("SECRET^PERSON", "SECRET", "PHANTOM")  # of every phantom that fault tests send
 SETTLED = ("verified", "skipped", "held", "failed", "parked", "cancelled", "superseded")
 UNVERIFIED = "sent, unverified"
-REST_S = 240.0
+REST_S = 400.0
 
 
 class Holdings(Protocol):
@@ -81,7 +81,7 @@ def check(node: Node, acknowledged: Iterable[str], pacs: Holdings, limit_s: floa
     assert endless(jobs) == [], "I2: a job without a final state and a reason"
     assert wrong_in_pacs(jobs, pacs.holdings()) == [], "I3: the PACS holds another number of series or instances"
     assert bad_audit_row(node) is None, "I4: the audit chain is broken"
-    until("I5: no half file and no lease is left", lambda: not leftovers(node), 30, every_s=0.2)
+    until("I5: no half file and no lease is left", lambda: not leftovers(node), every_s=0.2)
     assert told_of_patients(node) == [], "I6: a patient is named"
     return jobs
 
