@@ -84,6 +84,7 @@ def test_a_message_that_is_lost_is_rung_again_and_one_that_is_doubled_does_nothi
 
 
 @pytest.mark.faults
+@pytest.mark.faults
 def test_a_worker_that_is_told_twice_to_stop_gives_its_job_back_at_once_and_the_next_one_does_it(
     tmp_path: Path, qrscp_server: Pacs, redis_url: str, postgres_url: str, images: list[Path]
 ) -> None:

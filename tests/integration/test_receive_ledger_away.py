@@ -23,7 +23,7 @@ from worker.wiring import Node, open_node, prepare
 # By its full path: pynetdicom brings another program of the same name.
 STORESCU = "/usr/bin/storescu"
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

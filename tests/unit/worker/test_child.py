@@ -21,6 +21,8 @@ from worker.owner import is_gone, this_owner
 from worker.steps.restore import restore_next
 from worker.wiring import Node
 
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
 OnClaim = Callable[[Claim], None]
 NEVER = lambda: False  # noqa: E731
 

@@ -16,6 +16,8 @@ from worker.clock import Clock
 from worker.errors import BrokerError
 from worker.wiring import Node
 
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
 
 class Bell:
     """A bell whose broker may be away."""

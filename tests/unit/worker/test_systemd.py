@@ -14,6 +14,8 @@ from tests.servers import free_port
 from tests.unit.worker.nodes import settings_file
 from worker import systemd
 
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
 LIMIT_S = 240.0  # on a loaded machine torch alone takes a minute
 
 
@@ -34,7 +36,6 @@ def until_heard(channel: socket.socket, message: str) -> list[str]:
     return heard
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["up", "clock", "listen", "worker"])
 def test_each_service_says_that_it_is_ready_lives_and_stops(
     tmp_path: Path, notified: socket.socket, command: str
