@@ -25,8 +25,6 @@ from worker.wiring import open_node
 
 log = structlog.get_logger()
 
-STALE_S = 60.0
-
 
 class Pulse(bootsteps.StartStopStep):
     """Beats in Celery's own loop while there is a broker: a loop that stands still is a worker that hears nothing.
@@ -93,7 +91,7 @@ def serve(settings: Settings, queues: str, concurrency: int) -> None:
     signal.signal(signal.SIGTERM, _exit)  # until Celery has its own
     hands.start()
     systemd.notify(systemd.READY)
-    systemd.watch(lambda: time.monotonic() - Pulse.beat_at < STALE_S)
+    systemd.watch_beat(lambda: Pulse.beat_at)
     arguments = ["--pool=threads", f"--queues={queues_of(queues)}", f"--concurrency={concurrency}"]
     try:
         app.worker_main(["worker", *arguments, "--loglevel=WARNING", "--without-mingle", "--without-gossip"])

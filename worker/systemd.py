@@ -8,9 +8,12 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 READY, STOPPING, WATCHDOG = "READY=1", "STOPPING=1", "WATCHDOG=1"
+# A service that shows no sign of life for this long is no longer told to systemd as alive.
+STALE_S = 60.0
 
 
 def notify(message: str) -> None:
@@ -35,3 +38,8 @@ def watch(is_alive: Callable[[], bool]) -> None:
                 notify(WATCHDOG)
 
     threading.Thread(target=run, name="watchdog", daemon=True).start()
+
+
+def watch_beat(beat_at: Callable[[], float]) -> None:
+    """As ``watch``, for a service that gives ``time.monotonic()`` of its last sign of life."""
+    watch(lambda: time.monotonic() - beat_at() < STALE_S)

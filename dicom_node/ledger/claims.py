@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Tabl
 
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.states import DeliveryState, JobState
-from dicom_node.ledger.switches import claims_open
+from dicom_node.ledger.switches import claims_open, ring_anew
 from dicom_node.ledger.tables import delivery, job
 
 RING_AT_ONCE = 100
@@ -71,10 +71,9 @@ def unring(database: Database, table: Table, ids: Sequence[int]) -> None:
 
 
 def ring_all_again(database: Database) -> None:
-    """Forget which bells were rung: those who heard them may have died with the node. A bell too many does no harm."""
+    """Forget which bells were rung: those who heard them may have died with the node."""
     with database.transaction() as connection:
-        for table in (job, delivery):
-            connection.execute(update(table).where(table.c.rung_at.is_not(None)).values(rung_at=None))
+        ring_anew(connection)
 
 
 def lost_claims(

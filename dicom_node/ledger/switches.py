@@ -38,8 +38,7 @@ def resume(database: Database, reason: str) -> bool:
     with database.transaction() as connection:
         if not connection.execute(delete(switch).where(switch.c.name == CLAIMS)).rowcount:
             return False
-        for table in (job, delivery):
-            connection.execute(update(table).where(table.c.rung_at.is_not(None)).values(rung_at=None))
+        ring_anew(connection)
         chain.append(connection, database_now(connection), database.actor, "claims.resumed", "node", reason=reason)
         return True
 
@@ -53,6 +52,12 @@ def paused(database: Database) -> Pause | None:
 def claims_open() -> ColumnElement[bool]:
     """The condition under which anything may be claimed, for the UPDATE that claims."""
     return ~select(switch.c.name).where(switch.c.name == CLAIMS, switch.c.value == PAUSED).exists()
+
+
+def ring_anew(connection: Connection) -> None:
+    """Forget which bells were rung; one too many does no harm."""
+    for table in (job, delivery):
+        connection.execute(update(table).where(table.c.rung_at.is_not(None)).values(rung_at=None))
 
 
 def _row(connection: Connection) -> Pause | None:

@@ -48,7 +48,7 @@ def association(
         It refuses our AE title, its own, or every presentation context.
     """
     reached: list[Event] = []
-    opened = (reached.append, _hurry, _guard)
+    opened = (reached.append, send_at_once, _guard)
     bound: list[evt.EventHandlerType] = [*((evt.EVT_CONN_OPEN, handler) for handler in opened), *handlers]
     link = _entity(calling_ae, contexts, settings).associate(
         destination.host,
@@ -80,7 +80,7 @@ def _entity(calling_ae: str, contexts: Sequence[PresentationContext], settings: 
     return entity
 
 
-def _hurry(event: Event) -> None:
+def send_at_once(event: Event) -> None:
     """Send at once: otherwise every message waits 40 ms for the peer's delayed acknowledgement."""
     channel = event.assoc.dul.socket
     if channel is not None and channel.socket is not None:

@@ -122,11 +122,17 @@ def _senders(options: argparse.Namespace, site: Site, folder: Path, tally: Tally
 
 def _waiting(site: Site) -> int:
     """Jobs that no worker has begun; none while the database is away."""
-    ledger = site.cluster.ledger()
     try:
-        return queries.counts(ledger).get("queued", 0)
+        return _counts(site).get("queued", 0)
     except LedgerError:
         return 0
+
+
+def _counts(site: Site) -> dict[str, int]:
+    """Jobs by state. LedgerError while the database is away."""
+    ledger = site.cluster.ledger()
+    try:
+        return queries.counts(ledger)
     finally:
         ledger.close()
 
@@ -136,7 +142,7 @@ def _watch(site: Site, chaos: Chaos, tally: Tally, stop: threading.Event) -> Non
     began = time.monotonic()
     while not stop.wait(15):
         try:
-            counts = queries.counts(site.cluster.ledger())
+            counts = _counts(site)
         except Exception as error:  # noqa: BLE001 (the database may be away: that is what a soak is for)
             counts = {type(error).__name__: 1}
         states = " ".join(f"{state} {count}" for state, count in counts.items() if count)

@@ -2,8 +2,8 @@
 
 import signal
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -17,10 +17,7 @@ from worker.app import DELIVER_QUEUE, RESTORE_QUEUE
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.receiving import Receiver
 from worker.settings import Settings
-from worker.wiring import open_node, prepare
-
-# A clock that shows no sign of life for this long is no longer told to systemd as alive.
-STALE_S = 60.0
+from worker.wiring import Node, open_node, prepare
 
 
 def up(config: Config = DEFAULT_CONFIG) -> None:
@@ -34,7 +31,7 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     stopping.again = service.hurry
     service.start()
     systemd.notify(systemd.READY)
-    systemd.watch(lambda: time.monotonic() - service.last_tick < STALE_S)
+    systemd.watch_beat(lambda: service.last_tick)
     host, port = service.address
     console.print(
         f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}, "
@@ -49,11 +46,9 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
 
 def listen(config: Config = DEFAULT_CONFIG) -> None:
     """Run a listener alone, beside `thinslice clock`: with [receive] share_port several of them on one port."""
-    settings = settings_from(config)
-    log.configure(settings.worker.log_format)
     stopping = _Stopping()
-    prepare(settings)
-    node = open_node(settings, "listener")
+    node = _open_part(config, "listener")
+    settings = node.settings
     receiver = Receiver(node)
     receiver.start()
     host, port = receiver.listener.address
@@ -68,16 +63,13 @@ def clock(config: Config = DEFAULT_CONFIG) -> None:
     """Run the clock alone, beside `thinslice listen`: judge series and ring for workers. Two do no harm."""
     from worker.service import Clockwork
 
-    settings = settings_from(config)
-    log.configure(settings.worker.log_format)
     stopping = _Stopping()
-    prepare(settings)
-    node = open_node(settings, "clock")
+    node = _open_part(config, "clock")
     clockwork = Clockwork(node)
     stopping.again = clockwork.hurry
     clockwork.start()
     systemd.notify(systemd.READY)
-    systemd.watch(lambda: time.monotonic() - clockwork.last_tick < STALE_S)
+    systemd.watch_beat(lambda: clockwork.last_tick)
     console.print(f"thinslice's clock runs, for {clockwork.model_title}", soft_wrap=True)
     stopping.wait()
     clockwork.close()
@@ -102,6 +94,14 @@ def worker(
     log.configure(settings.worker.log_format)
     prepare(settings)
     serve(settings, queues, concurrency)
+
+
+def _open_part(config: Path, actor: str) -> Node:
+    """The node as one part of it that runs alone."""
+    settings = settings_from(config)
+    log.configure(settings.worker.log_format)
+    prepare(settings)
+    return open_node(settings, actor)
 
 
 def _on_device(settings: Settings, device: str) -> Settings:

@@ -1,6 +1,5 @@
 """A PACS that misbehaves by script, and keeps count of what it was sent."""
 
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.send.association import send_at_once
 from tests.nodes import AE_TITLE
 from tests.processes import HOST, free_port
 
@@ -106,7 +106,7 @@ class ScriptedPacs:
         if self.script.commitment != "absent":
             entity.add_supported_context(StorageCommitmentPushModel)
         handlers = [
-            (evt.EVT_CONN_OPEN, _hurry),
+            (evt.EVT_CONN_OPEN, send_at_once),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_FIND, self._find),
@@ -199,9 +199,9 @@ class ScriptedPacs:
             lost = [uid for uid in uids if uid not in self.held]
         result = Dataset()
         result.TransactionUID = transaction
-        result.ReferencedSOPSequence = [_reference(uid) for uid in uids if uid not in lost]
+        result.ReferencedSOPSequence = [reference(uid) for uid in uids if uid not in lost]
         if lost:
-            result.FailedSOPSequence = [_reference(uid, NO_SUCH_INSTANCE) for uid in lost]
+            result.FailedSOPSequence = [reference(uid, NO_SUCH_INSTANCE) for uid in lost]
         kind = SOME_FAILED if lost else ALL_STORED
         try:
             answer, _ = link.send_n_event_report(
@@ -224,16 +224,10 @@ def scripted_pacs(node_port: int, **script: object) -> Iterator[ScriptedPacs]:
         pacs.stop()
 
 
-def _reference(uid: str, reason: int | None = None) -> Dataset:
+def reference(uid: str, reason: int | None = None) -> Dataset:
+    """One item of a storage commitment report (PS3.4 Table J.3-2)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, uid
     if reason is not None:
         item.FailureReason = reason
     return item
-
-
-def _hurry(event: Event) -> None:
-    """Without this, each small answer waits 40 ms for the peer's delayed acknowledgement."""
-    channel = event.assoc.dul.socket
-    if channel is not None and channel.socket is not None:
-        channel.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -27,6 +27,7 @@ from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import echo, failure_is_permanent, store
 from dicom_node.settings import SendSettings
 from tests import servers
+from tests.faults.kit.pacs import reference
 from tests.unit.dicom_node.derive.samples import write_source
 
 SETTINGS = SendSettings(connect_timeout_s=3, response_timeout_s=3)
@@ -324,17 +325,9 @@ def report(transaction: str | None, stored: Sequence[str], failed: Sequence[tupl
     data_set = Dataset()
     if transaction is not None:
         data_set.TransactionUID = transaction
-    data_set.ReferencedSOPSequence = [_reference(uid) for uid in stored]
-    data_set.FailedSOPSequence = [_reference(uid, reason) for uid, reason in failed]
+    data_set.ReferencedSOPSequence = [reference(uid) for uid in stored]
+    data_set.FailedSOPSequence = [reference(uid, reason) for uid, reason in failed]
     return data_set
-
-
-def _reference(uid: str, reason: int | None = None) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, uid
-    if reason is not None:
-        item.FailureReason = reason
-    return item
 
 
 def test_a_report_tells_the_stored_from_the_failed() -> None:
