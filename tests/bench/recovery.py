@@ -85,9 +85,7 @@ def _embedded(folder: Path, times: int) -> list[Row]:
         node = Node(folder / "embedded", None, network="tvsrn_v2", extra=dict(EXTRA))
         stack.callback(node.kill)
         node.start()
-        child = [
-            _once(node, folder, number, lambda: os.kill(owner_of(node), signal.SIGKILL)) for number in range(times)
-        ]
+        child = [_once(node, folder, number, lambda: _kill_child(node)) for number in range(times)]
         whole = [_once(node, folder, 100 + number, lambda: _restart(node)) for number in range(times)]
     return [
         Row("the restoring child, embedded", "its process id", child),
