@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults soak mutation bench-recovery test-dicom bench-quality bench-engine bench-augmentation bench-networks panels lock clean
+.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom bench-quality bench-engine bench-augmentation bench-networks panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: setup system ## all tests that a change must pass (under 15 minutes on 2 c
 test-faults: setup system ## kill, cut and starve every part, row by row of docs/reliability.md (about half an hour)
 	$(BIN)/python -m pytest -n 2 -m "faults or row"
 
+fuzz: setup ## feed the program what nobody would send: SECONDS=300
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
 soak: setup system ## random kills, flushes and bounces of the production wiring while scanners send: SECONDS=600 SEED=1
 	$(BIN)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
@@ -49,6 +52,9 @@ mutation: setup system ## remove one safeguard at a time, and show which test no
 
 bench-recovery: setup system ## seconds from kill -9 of a worker until its job runs again (ten minutes)
 	$(BIN)/python -m tests.bench.recovery
+
+bench-guard: setup ## what honest senders keep of their speed while others attack (minutes)
+	$(BIN)/python -m tests.bench.guard
 
 test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
 	$(BIN)/python -m pytest -m dicom

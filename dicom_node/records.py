@@ -168,6 +168,10 @@ class Destination:
         The admin's name for it, unique.
     storage_commitment : bool
         Ask for storage commitment before C-FIND.
+    tls : bool
+        Call it by TLS.
+    tls_name : str
+        The name that its certificate must bear; empty: ``host``.
     """
 
     name: str
@@ -175,6 +179,26 @@ class Destination:
     host: str
     port: int
     storage_commitment: bool
+    tls: bool = False
+    tls_name: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Someone who was not let in, or was cut off.
+
+    Attributes
+    ----------
+    ae_title : str
+        Empty where it did not come to tell.
+    times : int
+        How often, since it was last said of this address and reason.
+    """
+
+    peer_ip: str
+    ae_title: str
+    reason: str
+    times: int
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What the node's rooms can be told. The worker passes the values in; nothing here reads a file."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, field_validator
 
 AETitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -15,19 +16,60 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class TlsSettings(Table):
+    """[send.tls]: what we show, and whom we believe; PEM files."""
+
+    certificate: Path
+    key: Path
+    authorities: Path
+
+
+class ListenerTlsSettings(TlsSettings):
+    """[receive.tls]: the listener for scanners that speak TLS."""
+
+    port: Port = 2762
+
+
+class PeerSettings(Table):
+    """One [[receive.peers]]: who may send; what is left out is not asked for."""
+
+    ae_title: AETitle
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    certificates: tuple[str, ...] = ()
+
+    @field_validator("certificates")
+    @classmethod
+    def _plain_fingerprints(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Fingerprints as programs print them: in capitals, with colons between the bytes."""
+        return tuple(_fingerprint(name) for name in names)
+
+
+def _fingerprint(name: str) -> str:
+    kind, colon, digits = name.partition(":")
+    if not colon or kind.lower() != "sha256":
+        return name
+    plain = digits.replace(":", "").lower()
+    if not re.fullmatch("[0-9a-f]{64}", plain):
+        raise ValueError("a fingerprint is sha256: and 64 hexadecimal digits")
+    return f"sha256:{plain}"
+
+
 class ReceiveSettings(Table):
     """[receive]: the listener for scanners."""
 
     ae_title: AETitle = "THINSLICE"
     host: str = "127.0.0.1"
-    port: Port = 11112
+    port: Port | None = None
+    tls: ListenerTlsSettings | None = None
+    peers: tuple[PeerSettings, ...] = ()
     share_port: bool = False
     require_called_ae_title: bool = True
-    calling_ae_titles: tuple[AETitle, ...] = ()
     maximum_associations: int = Field(default=20, ge=1)
     maximum_associations_per_peer: int = Field(default=8, ge=1)
+    connections_per_second_per_peer: float = Field(default=50.0, gt=0)
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     maximum_instance_mb: float = Field(default=64.0, gt=0)
+    maximum_instance_s: float = Field(default=300.0, gt=0)
     network_timeout_s: float = Field(default=60.0, gt=0)
     spool: Path = Path("var/spool")
     disk_full_percent: float = Field(default=95.0, gt=0, le=100)
@@ -64,12 +106,15 @@ class DestinationSettings(Table):
     host: str
     port: Port
     storage_commitment: bool = False
+    tls: bool = False
+    tls_name: str = ""
 
 
 class SendSettings(Table):
     """[send]: delivery."""
 
     pacs: tuple[DestinationSettings, ...] = ()
+    tls: TlsSettings | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     response_timeout_s: float = Field(default=60.0, gt=0)
     commitment_wait_s: float = Field(default=30.0, ge=0)

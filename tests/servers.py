@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicom_node.settings import TlsSettings
 from tests.processes import (
     HOST,
     Daemon,
@@ -111,16 +112,24 @@ def qrscp(folder: Path, *, ae_title: str = "QRSCP", port: int = 0) -> Iterator[P
 
 
 @contextmanager
-def storescp(folder: Path, *, ae_title: str = "STORESCP", port: int = 0) -> Iterator[Pacs]:
-    """DCMTK's storescp, which writes what it receives bit by bit into ``folder/received``."""
+def storescp(
+    folder: Path, *, ae_title: str = "STORESCP", port: int = 0, tls: TlsSettings | None = None
+) -> Iterator[Pacs]:
+    """DCMTK's storescp, which writes what it receives bit by bit into ``folder/received``; ``tls``: by TLS alone."""
     port = _claimed(port)
     folder = _made(folder)
     received = _made(folder / "received")
     # The virtual environment has a storescp of pynetdicom's, so DCMTK's is named by its full path.
-    command = ["/usr/bin/storescp", "--fork", "+xa", "+B", "-aet", ae_title, "-od", str(received), str(port)]
+    options = ["--fork", "+xa", "+B", "-aet", ae_title, "-od", str(received), *dcmtk_tls(tls)]
+    command = ["/usr/bin/storescp", *options, str(port)]
     find_program(command[0])
     with running(command, folder, lambda: listens(port)) as daemon:
         yield Pacs("storescp", HOST, port, daemon, folder, folder / "storescp.log", ae_title=ae_title)
+
+
+def dcmtk_tls(tls: TlsSettings | None) -> list[str]:
+    """Options of a DCMTK program that shows this certificate and believes these authorities."""
+    return [] if tls is None else ["+tls", str(tls.key), str(tls.certificate), "+cf", str(tls.authorities)]
 
 
 @contextmanager

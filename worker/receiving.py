@@ -10,11 +10,11 @@ from pydicom import Dataset
 
 from dicom_node import crash
 from dicom_node.errors import LedgerError, NodeError, StorageError
-from dicom_node.ledger import receipts
+from dicom_node.ledger import receipts, refusals
 from dicom_node.receive.handlers import Callbacks
 from dicom_node.receive.scp import Listener
 from dicom_node.receive.spool import Spool
-from dicom_node.records import ReceivedInstance
+from dicom_node.records import ReceivedInstance, Refusal
 from dicom_node.send.commitment import parse_report
 from dicom_node.status import PROCESSING_FAILURE, SUCCESS
 from worker.owner import is_gone, this_owner
@@ -23,7 +23,8 @@ from worker.wiring import Node
 
 log = structlog.get_logger()
 
-News = ReceivedInstance | frozenset[str]  # an instance, or the series of an association that was released
+# An instance, the series of an association that was released, or someone who was not let in.
+News = ReceivedInstance | frozenset[str] | Refusal
 
 BATCH = 200
 WAIT_S = 0.2
@@ -49,6 +50,7 @@ class Receiver:
             on_released=self._tell,
             on_aborted=lambda _uids: None,  # a series whose sender vanished waits for the long quiet time
             on_commitment=self._commitment,
+            on_refused=self._tell,
         )
         self.listener = Listener(receive, self._spool, callbacks, lambda: datetime.now(UTC))
 
@@ -111,6 +113,7 @@ class Receiver:
         released = [uid for item in items if isinstance(item, frozenset) for uid in item]
         if released:
             receipts.released(self._node.database, released, settings.quiet_released_s)
+        refusals.record(self._node.database, [item for item in items if isinstance(item, Refusal)])
 
     def _commitment(self, data_set: Dataset, event_type: int) -> int:
         try:

@@ -63,9 +63,9 @@ class Service:
         self._receiver = Receiver(self._node)
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port that scanners send to."""
-        return self._receiver.listener.address
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Host and port that scanners send to, "plain" or "tls" or both."""
+        return self._receiver.listener.addresses
 
     @property
     def model_title(self) -> str:

@@ -9,10 +9,19 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings import DeriveSettings, LedgerSettings, ReceiveSettings, SendSettings, SeriesSettings, Table
+from dicom_node.settings import (
+    DeriveSettings,
+    LedgerSettings,
+    ReceiveSettings,
+    SendSettings,
+    SeriesSettings,
+    Table,
+    TlsSettings,
+)
 from sr_engine.settings import EngineSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
+TLS_FILES = ("certificate", "key", "authorities")
 
 
 class WorkerSettings(Table):
@@ -95,6 +104,8 @@ def load(path: Path) -> Settings:
     names = [pacs.name for pacs in settings.send.pacs]
     if len(set(names)) < len(names):
         raise SettingsError(f"{path}: [[send.pacs]] names must differ: {', '.join(names)}")
+    if settings.send.tls is None and any(pacs.tls for pacs in settings.send.pacs):
+        raise SettingsError(f"{path}: a [[send.pacs]] has tls = true, which needs the files of [send.tls]")
     if settings.receive.share_port and settings.ledger.url.startswith("sqlite"):
         raise SettingsError(
             f"{path}: [receive].share_port is for several listeners, which need one PostgreSQL ledger: "
@@ -105,14 +116,23 @@ def load(path: Path) -> Settings:
 
 def _anchored(settings: Settings, base: Path) -> Settings:
     """The settings with relative paths taken from the settings file's folder, wherever the program is started."""
-    receive = settings.receive.model_copy(update={"spool": base / settings.receive.spool})
+    receive = settings.receive.model_copy(
+        update={"spool": base / settings.receive.spool, "tls": _anchored_tls(settings.receive.tls, base)}
+    )
+    send = settings.send.model_copy(update={"tls": _anchored_tls(settings.send.tls, base)})
     worker = settings.worker.model_copy(update={"results": base / settings.worker.results})
     weights = settings.engine.weights and base / settings.engine.weights
     engine = settings.engine.model_copy(update={"weights": weights})
     scheme, separator, file = settings.ledger.url.partition(":///")
     url = f"{scheme}{separator}{base / file}" if scheme.startswith("sqlite") else settings.ledger.url
     ledger = settings.ledger.model_copy(update={"url": url})
-    return settings.model_copy(update={"receive": receive, "worker": worker, "engine": engine, "ledger": ledger})
+    anchored = {"receive": receive, "send": send, "worker": worker, "engine": engine, "ledger": ledger}
+    return settings.model_copy(update=anchored)
+
+
+def _anchored_tls(tls: TlsSettings | None, base: Path) -> TlsSettings | None:
+    """The same for the files of a TLS table."""
+    return tls and tls.model_copy(update={key: base / getattr(tls, key) for key in TLS_FILES})
 
 
 def _sentence(item: Any) -> str:

@@ -1,11 +1,13 @@
 """Verbs for what a person decides about a job. Each says why, for the audit trail; the database's actor says who."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Update, update
+from sqlalchemy import ColumnElement, Connection, Update, select, update
 
 from dicom_node.ledger import chain, deliveries
 from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.jobs import NOWHERE
 from dicom_node.ledger.mirror import settle
 from dicom_node.ledger.states import JOB_MOVES, DeliveryState, JobState, sources
 from dicom_node.ledger.tables import delivery, job
@@ -45,7 +47,8 @@ def retry(database: Database, job_id: int, reason: str) -> bool:
     """
     with database.transaction() as connection:
         now = database_now(connection)
-        has_result = job.c.result.is_not(None) & job.c.purged_at.is_(None)
+        goes_somewhere = select(delivery.c.id).where(delivery.c.job_id == job_id).exists()
+        has_result = job.c.result.is_not(None) & job.c.purged_at.is_(None) & goes_somewhere
         taken_back = connection.execute(_again(job_id, has_result, (JobState.CANCELLED,), JobState.RESTORED, now))
         if taken_back.rowcount:
             waits = (delivery.c.job_id == job_id) & (delivery.c.state == DeliveryState.PENDING)
@@ -58,6 +61,42 @@ def retry(database: Database, job_id: int, reason: str) -> bool:
                 return False
         _note(connection, database.actor, now, "job.retry", job_id, reason)
         return True
+
+
+def release(database: Database, job_id: int, sop_uids: Sequence[str], destinations: Sequence[str], reason: str) -> bool:
+    """Let a result that is held for its doubt go to its destinations after all. False where none is held.
+
+    Parameters
+    ----------
+    sop_uids : sequence of str
+        SOP Instance UIDs of the result.
+    """
+    with database.transaction() as connection:
+        now = database_now(connection)
+        values = {"state": JobState.RESTORED, "reason": "" if destinations else NOWHERE, "updated_at": now}
+        if not connection.execute(update(job).where(_held(job_id)).values(**values)).rowcount:
+            return False
+        for name in destinations:
+            deliveries.enter(connection, now, job_id, name, sop_uids)
+        _note(connection, database.actor, now, "job.released", job_id, reason)
+        return True
+
+
+def reject(database: Database, job_id: int, reason: str) -> bool:
+    """Decide that a result that is held for its doubt is not sent. False where none is held."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        values = {"state": JobState.CANCELLED, "reason": f"rejected: {reason}", "updated_at": now}
+        if not connection.execute(update(job).where(_held(job_id)).values(**values)).rowcount:
+            return False
+        _note(connection, database.actor, now, "job.rejected", job_id, reason)
+        return True
+
+
+def _held(job_id: int) -> ColumnElement[bool]:
+    """Held with a result; a stack that is held has none."""
+    kept = job.c.result.is_not(None) & job.c.purged_at.is_(None)
+    return (job.c.id == job_id) & (job.c.state == JobState.HELD) & kept
 
 
 def _again(

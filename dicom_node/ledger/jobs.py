@@ -21,6 +21,7 @@ from dicom_node.ledger.switches import claims_open
 from dicom_node.ledger.tables import instance, job, job_instance, series
 from dicom_node.records import DerivedSeries
 
+NOWHERE = "no destination is configured: the result stays on the node"
 # A PACS has these, or is getting them: not withdrawn because of images that only put the series in doubt.
 DELIVERED = frozenset({JobState.SENDING, JobState.SENT, JobState.VERIFIED})
 
@@ -144,19 +145,27 @@ def beat(database: Database, claim_: Claim, lease_s: float, progress: float) -> 
 
 
 def restored(
-    database: Database, claim_: Claim, result: DerivedSeries, figures: dict[str, Any], destinations: Sequence[str]
+    database: Database,
+    claim_: Claim,
+    result: DerivedSeries,
+    figures: dict[str, Any],
+    destinations: Sequence[str],
+    doubt: str = "",
 ) -> None:
-    """The result is on disk: keep where, and enter one delivery per destination in the same transaction."""
+    """The result is on disk: keep where, and enter one delivery per destination in the same transaction.
+
+    With a ``doubt`` it is held for that reason, without deliveries, until a person releases it (``acts.release``).
+    """
     with database.transaction() as connection:
         now = database_now(connection)
         values = {
-            "result": str(result.folder),
-            "derived_series_uid": result.series_instance_uid,
-            "thin_slices": len(result.instances),
-            "figures": figures,
-            "progress": 1.0,
-        }
-        reason = "" if destinations else "no destination is configured: the result stays on the node"
+            "result": str(result.folder), "derived_series_uid": result.series_instance_uid,
+            "thin_slices": len(result.instances), "figures": figures, "progress": 1.0,
+        }  # fmt: skip
+        if doubt:
+            _leave_running(connection, database.actor, now, claim_, JobState.HELD, doubt, values)
+            return
+        reason = "" if destinations else NOWHERE
         _leave_running(connection, database.actor, now, claim_, JobState.RESTORED, reason, values)
         uids = [item.sop_instance_uid for item in result.instances]
         for name in destinations:
@@ -216,16 +225,8 @@ def _enter(connection: Connection, actor: str, now: datetime, series_id: int, re
     else:
         chain.append(connection, now, actor, "job.duplicate", f"job:{known.id}", state=known.state)
         return
-    chain.append(
-        connection,
-        now,
-        actor,
-        f"job.{new.state}",
-        f"job:{job_id}",
-        reason=new.reason,
-        series=series_id,
-        revision=revision,
-    )
+    detail = {"reason": new.reason, "series": series_id, "revision": revision}
+    chain.append(connection, now, actor, f"job.{new.state}", f"job:{job_id}", **detail)
 
 
 def _insert(connection: Connection, now: datetime, series_id: int, revision: int, new: NewJob) -> int:

@@ -9,7 +9,8 @@ A complete series holds one or more stacks; each becomes a *job*, which ends in 
   ``queued``. Looking again (a retry, new settings) may move ``skipped`` and ``held``.
 - A worker's claim makes it ``running``. It goes back to ``queued`` when the worker dies or the cause may pass, to
   ``held`` when the input is at fault, to ``failed`` when we are, or when workers died on it repeatedly.
-- ``restored`` means that the result is on disk with its manifest. A result that contradicts its source is ``held``.
+- ``restored`` means that the result is on disk with its manifest. A result that contradicts its source is kept and
+  ``held``: a person releases it to its PACSs, or rejects it.
 - From there the job mirrors its deliveries: ``sending``, ``sent`` (every PACS answered for every instance),
   ``verified`` (every PACS confirmed them). A PACS that confirms and later loses moves it back to ``sending``.
 - ``parked`` means that a PACS refused or stayed away too long, or that this machine lacks what the job needs: visible,

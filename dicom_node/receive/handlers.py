@@ -20,20 +20,21 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from dicom_node import crash
 from dicom_node.errors import InputError, NodeError, UnreadableInstance
-from dicom_node.receive.limits import Admission, Overlong, answer_odd_request, bound
+from dicom_node.receive import callers
+from dicom_node.receive.limits import Admission, Overlong, Patience, Repeats, answer_odd_request, bound, hang_up
 from dicom_node.receive.part10 import Identity, encode_file, read_identity
 from dicom_node.receive.spool import Spool
-from dicom_node.records import ReceivedInstance
+from dicom_node.records import ReceivedInstance, Refusal
 from dicom_node.settings import ReceiveSettings
 from dicom_node.status import PROCESSING_FAILURE, SUCCESS, store_status
 
 log = logging.getLogger(__name__)
 
-_REJECTIONS: dict[tuple[int | None, int | None], str] = {
-    (1, 3): "its AE title is not in [receive].calling_ae_titles",
-    (1, 7): "it calls us by another AE title than [receive].ae_title",
-}
-LOCAL_LIMIT_EXCEEDED = (2, 3, 2)  # rejected for now, by the service provider (presentation related)
+# Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21).
+LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
+CALLING_AE_NOT_RECOGNIZED = (1, 1, 3)
+CALLED_AE_NOT_RECOGNIZED = (1, 7)  # result and reason
+SAID_AGAIN_S = 60.0
 News = TypeVar("News")
 
 
@@ -50,12 +51,15 @@ class Callbacks:
         An association that brought these SeriesInstanceUIDs ended, in good order or not.
     on_commitment : callable
         A storage commitment result (PS3.4 J.3.3): its data set and event type, 1 or 2; returns the status to answer.
+    on_refused : callable
+        Someone was not let in, or was cut off.
     """
 
     on_received: Callable[[ReceivedInstance], None]
     on_released: Callable[[frozenset[str]], None]
     on_aborted: Callable[[frozenset[str]], None]
     on_commitment: Callable[[Dataset, int], int]
+    on_refused: Callable[[Refusal], None]
 
 
 class Handlers:
@@ -64,8 +68,11 @@ class Handlers:
     def __init__(
         self, settings: ReceiveSettings, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]
     ) -> None:
+        self._peers = settings.peers
         self._admission = Admission(settings.maximum_associations, settings.maximum_associations_per_peer)
         self._maximum_bytes = int(settings.maximum_instance_mb * 1e6)
+        self._patience = Patience(settings.maximum_instance_s)
+        self._repeats = Repeats(SAID_AGAIN_S)
         self._spool = spool
         self._callbacks = callbacks
         self._now = now
@@ -116,16 +123,30 @@ class Handlers:
         self._ended(event, self._callbacks.on_aborted)
 
     def requested(self, event: Event) -> None:
-        """Reject an association past a limit (PS3.8 9.3.4: transient, local limit exceeded): it may come again."""
-        refusal = self._admission.refusal(event.assoc, _address(event))
-        if refusal:
-            log.warning("association from %s rejected: %s", _sender(event), refusal)
-            event.assoc.acse.send_reject(*LOCAL_LIMIT_EXCEEDED)
-            event.assoc.kill()
+        """Reject an association of a caller that may not send, or past a limit: then it may come again."""
+        association, address = event.assoc, _address(event)
+        ae_title = cast("A_ASSOCIATE", association.requestor.primitive).calling_ae_title
+        stranger = callers.refusal(self._peers, ae_title, address, callers.certificate_of(association))
+        crowd = "" if stranger else self._admission.refusal(association, address)
+        if stranger or crowd:
+            self.refused(address, stranger or crowd, ae_title)
+            association.acse.send_reject(*(CALLING_AE_NOT_RECOGNIZED if stranger else LOCAL_LIMIT_EXCEEDED))
+            association.kill()
+
+    def refused(self, address: str, reason: str, ae_title: str = "") -> None:
+        """Say that someone was not let in, or was cut off: at once, then once a minute with how often."""
+        times = self._repeats.times((address, reason))
+        if times:
+            log.warning("refused %s at %s, times %d: %s", ae_title or "a caller", address, times, reason)
+            _tell(self._callbacks.on_refused, Refusal(address, ae_title, reason, times))
 
     def arriving(self, event: Event) -> None:
-        """Keep what an association holds in memory bounded."""
+        """Keep what an association holds bounded, in bytes and in time."""
         bound(event, self._maximum_bytes)
+        if self._patience.is_over(event):
+            reason = "an image took longer than [receive].maximum_instance_s"
+            self.refused(_address(event), reason, event.assoc.requestor.ae_title)
+            hang_up(event.assoc)
 
     def message(self, event: Event) -> None:
         """Answer the C-STORE requests that pynetdicom leaves without an answer."""
@@ -140,9 +161,11 @@ class Handlers:
             log.warning("refused from %s: %s in %s", _sender(event), kind, syntax)
 
     def rejected(self, event: Event) -> None:
-        """Log a rejected association (PS3.8 9.3.4)."""
-        refusal = cast("A_ASSOCIATE", event.assoc.acceptor.primitive)
-        log.warning("association from %s rejected: %s", _sender(event), _REJECTIONS[refusal.result, refusal.diagnostic])
+        """Say that pynetdicom rejected an association, which it does only here (PS3.8 9.3.4)."""
+        answer = cast("A_ASSOCIATE", event.assoc.acceptor.primitive)
+        if (answer.result, answer.diagnostic) == CALLED_AE_NOT_RECOGNIZED:
+            reason = "it calls us by another AE title than [receive].ae_title"
+            self.refused(_address(event), reason, event.assoc.requestor.ae_title)
 
     def _keep(self, event: Event) -> ReceivedInstance:
         request = cast("C_STORE", event.request)

@@ -5,9 +5,15 @@ asked for an association among the associations. It drops an incomplete C-STORE 
 waits for ever, and ends the association over one for a class that it does not serve.
 """
 
+import math
+import socket
 import threading
+import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from io import BytesIO
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage
@@ -19,6 +25,7 @@ from pynetdicom.events import Event
 from dicom_node.errors import InputError
 from dicom_node.status import store_status
 
+REMEMBERED = 1000
 LONGEST_UID = 64  # PS3.5 9.1; what is no UID but shorter gets as far as the handler, and into quarantine
 
 
@@ -64,6 +71,52 @@ def bound(event: Event, maximum: int) -> None:
     message = event.assoc.dimse.message
     if message is not None and message.data_set is not None and message.data_set.tell() > maximum:
         message.data_set = Overlong()
+
+
+class Patience:
+    """How long one data set may take from its first byte to its last."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+
+    def is_over(self, event: Event) -> bool:
+        """Whether the message under way has taken too long; called for every PDU that arrives."""
+        message = event.assoc.dimse.message
+        if message is None:
+            return False
+        now = time.monotonic()
+        return now - self._since.setdefault(message, now) > self._limit_s
+
+
+class Repeats:
+    """Has the same thing said at most once in ``every_s`` seconds: a flood fills neither log nor audit trail."""
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._clock = every_s, clock
+        self._said: dict[Hashable, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def times(self, thing: Hashable) -> int:
+        """How often it was so since it was last said; 0: it is not to be said now."""
+        with self._lock:
+            now = self._clock()
+            said_at, unsaid = self._said.get(thing, (-math.inf, 0))
+            if now - said_at < self._every_s:
+                self._said[thing] = said_at, unsaid + 1
+                return 0
+            if len(self._said) > REMEMBERED:
+                self._said.clear()
+            self._said[thing] = now, 0
+            return unsaid + 1
+
+
+def hang_up(association: Association) -> None:
+    """End a connection without a word: whoever stalls would not read one."""
+    channel = association.dul.socket
+    if channel is not None and channel.socket is not None:
+        with suppress(OSError):  # it may have hung up
+            channel.socket.shutdown(socket.SHUT_RDWR)
 
 
 def answer_odd_request(event: Event) -> str:

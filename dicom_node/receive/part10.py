@@ -140,7 +140,9 @@ def _identity(header: Dataset, transfer_syntax_uid: str) -> Identity:
 
 def _uid(header: Dataset, keyword: str) -> str:
     """The value as text, from the raw bytes: pydicom's conversion would warn with the value in the warning."""
-    value = header.get_item(keyword).value if keyword in header else None
+    # keep_deferred: else pydicom converts an element of length zero, and raises what it likes at an odd VR.
+    element = header.get_item(keyword, keep_deferred=True)
+    value = None if element is None else element.value
     if not value:
         raise UnreadableInstance(f"{keyword} is missing or empty: the sender must fill it")
     # NUL pads a UID to even length (PS3.5 6.2); some senders pad with a space.

@@ -5,33 +5,37 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from socketserver import BaseServer
-from typing import cast
 
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined] # made at import
-from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.errors import SettingsError
+from dicom_node.receive.callers import networks
+from dicom_node.receive.connections import Connections
+from dicom_node.receive.guard import INTRODUCTION_S, Guard, GuardedServer, make_server
 from dicom_node.receive.handlers import Callbacks, Handlers
 from dicom_node.receive.spool import Spool
 from dicom_node.settings import ReceiveSettings
+from dicom_node.tls import server_context
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 UNCOMPRESSED = list(TRANSFER_SYNTAXES[:2])
-# Whoever connects must ask for an association within this time, or gives its place to others: port probes never do.
-INTRODUCTION_S = 10.0
 # pynetdicom counts connections that never ask for an association too; `limits.Admission` counts in its place.
 UNCOUNTED = 1_000_000
+# Connections for each association that is let in: those that are about to ask, or to be told to come again.
+ROOM = 3
 
 
 class Listener:
-    """Takes associations from `start` to `stop`; each is served by threads of its own.
+    """Takes associations from `start` to `stop`, on a plain port, a TLS port or both; each has threads of its own.
 
     Parameters
     ----------
@@ -46,16 +50,19 @@ class Listener:
     ) -> None:
         self._settings = settings
         self._handlers = Handlers(settings, spool, callbacks, now)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._servers: dict[str, GuardedServer] = {}
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Host and port listened on, "plain" or "tls" or both; the settings' port may be 0 for any free one."""
+        return {kind: server.server_address[:2] for kind, server in self._servers.items()}
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port listened on; the settings' port may be 0 for any free one."""
-        if self._server is None:
+        """Host and port of the plain listener, else of the TLS one."""
+        if not self._servers:
             raise RuntimeError("the listener has no address until it is started")
-        host, port = self._server.server_address[:2]
-        return host, port
+        return next(iter(self.addresses.values()))
 
     def start(self) -> None:
         """Begin to listen; returns at once.
@@ -63,75 +70,82 @@ class Listener:
         Raises
         ------
         SettingsError
-            The port is in use or may not be used, or the host is not of this machine.
+            A port is in use or may not be used, the host is not of this machine, there is no port, or the TLS files
+            cannot be used.
         """
         _quieten_pynetdicom()
-        entity = _entity(self._settings)
         try:
-            self._server = cast(
-                "_Server",
-                entity.make_server(
-                    (self._settings.host, self._settings.port),
-                    evt_handlers=self._handlers.bindings(),
-                    server_class=_server_class(self._settings),
-                ),
-            )
+            self._servers = self._bound()
         except OSError as error:
             raise _cannot_listen(self._settings, error) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="listener", daemon=True
-        )
-        self._thread.start()
+        for kind, server in self._servers.items():
+            threading.Thread(
+                target=server.serve_forever, kwargs={"poll_interval": 0.1}, name=f"listener-{kind}", daemon=True
+            ).start()
 
     def stop(self, limit_s: float = 30.0) -> None:
         """Take no new association, let those under way finish for ``limit_s`` seconds, then abort them."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        BaseServer.shutdown(server)  # pynetdicom's own shutdown wants the bookkeeping of AE.start_server
-        server.server_close()
+        servers, self._servers = list(self._servers.values()), {}
+        for server in servers:
+            BaseServer.shutdown(server)  # pynetdicom's own shutdown wants the bookkeeping of AE.start_server
+            server.server_close()
         deadline = time.monotonic() + limit_s
-        while (under_way := _under_way(server)) and time.monotonic() < deadline:
+        while (under_way := _under_way(servers)) and time.monotonic() < deadline:
             time.sleep(0.02)
         for association in under_way:
             association.abort()
 
-
-def _under_way(server: "_Server") -> list[Association]:
-    """Associations that were accepted. Port probes and others that never asked for one are not waited for."""
-    return [association for association in server.active_associations if association.is_established]
-
-
-class _Server(ThreadedAssociationServer):
-    """pynetdicom's server with socket options that it leaves out."""
-
-    request_queue_size = 64  # a flood of senders waits in the kernel instead of being cut off
-
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        connection, address = super().get_request()
-        # An answer of a few bytes else waits 40 ms for the sender's delayed acknowledgement (Nagle).
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # A sender that falls silent inside a PDU else holds its thread for ever: no timer of pynetdicom's runs there.
-        connection.settimeout(self.ae.network_timeout)
-        return connection, address
+    def _bound(self) -> dict[str, GuardedServer]:
+        receive = self._settings
+        plain = _guard(receive, self._handlers.refused)
+        context = None if receive.tls is None else server_context(receive.tls)
+        guards = {"plain": plain, "tls": replace(plain, tls=context)}
+        entity, bindings = _entity(receive), self._handlers.bindings()
+        with ExitStack() as bound:
+            servers = {}
+            for kind, port in ports(receive).items():
+                servers[kind] = make_server(entity, (receive.host, port), bindings, guards[kind])
+                bound.callback(servers[kind].server_close)
+            bound.pop_all()  # all are bound: none is to be closed
+            return servers
 
 
-class _SharingServer(_Server):
-    """One of several on a port: the kernel deals out the connections among them (SO_REUSEPORT, Linux 3.9)."""
+def ports(settings: ReceiveSettings) -> dict[str, int]:
+    """Which ports to listen on, by kind: "plain", "tls" or both.
 
-    def server_bind(self) -> None:
-        cast("socket.socket", self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        super().server_bind()
-
-
-def _server_class(settings: ReceiveSettings) -> type[_Server]:
-    if not settings.share_port:
-        return _Server
-    if not hasattr(socket, "SO_REUSEPORT"):
+    SettingsError where there is none, or one that cannot be shared and should be.
+    """
+    tls = None if settings.tls is None else settings.tls.port
+    wanted = {kind: port for kind, port in (("plain", settings.port), ("tls", tls)) if port is not None}
+    if not wanted:
+        raise SettingsError("[receive] names no port: give [receive.tls], or port for DICOM without encryption")
+    if settings.share_port and not hasattr(socket, "SO_REUSEPORT"):
         raise SettingsError("[receive].share_port: this operating system lacks SO_REUSEPORT; run one listener")
-    if settings.port == 0:
+    if settings.share_port and 0 in wanted.values():
         raise SettingsError("[receive].share_port needs a port of its own: set [receive].port, for example 11112")
-    return _SharingServer
+    return wanted
+
+
+def _guard(settings: ReceiveSettings, on_refused: Callable[[str, str], None]) -> Guard:
+    connections = Connections(
+        networks(settings.peers),
+        ROOM * settings.maximum_associations,
+        ROOM * settings.maximum_associations_per_peer,
+        settings.connections_per_second_per_peer,
+    )
+    return Guard(
+        connections,
+        settings.maximum_pdu_bytes,
+        settings.network_timeout_s,
+        tls=None,
+        share_port=settings.share_port,
+        on_refused=on_refused,
+    )
+
+
+def _under_way(servers: Sequence[GuardedServer]) -> list[Association]:
+    """Associations that were accepted. Port probes and others that never asked for one are not waited for."""
+    return [each for server in servers for each in server.active_associations if each.is_established]
 
 
 def _entity(settings: ReceiveSettings) -> AE:
@@ -139,7 +153,6 @@ def _entity(settings: ReceiveSettings) -> AE:
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.require_called_aet = settings.require_called_ae_title
-    entity.require_calling_aet = list(settings.calling_ae_titles)
     entity.maximum_associations = UNCOUNTED
     entity.maximum_pdu_size = settings.maximum_pdu_bytes
     entity.network_timeout = entity.dimse_timeout = settings.network_timeout_s
@@ -153,14 +166,11 @@ def _entity(settings: ReceiveSettings) -> AE:
 
 
 def _cannot_listen(settings: ReceiveSettings, error: OSError) -> SettingsError:
+    port = " or ".join(str(port) for port in ports(settings).values())
     if error.errno == errno.EADDRINUSE:
-        return SettingsError(
-            f"port {settings.port} is in use by another program: choose another [receive].port or stop it"
-        )
+        return SettingsError(f"port {port} is in use by another program: choose another [receive].port or stop it")
     if error.errno == errno.EACCES:
-        return SettingsError(
-            f"port {settings.port} needs root's rights: choose a [receive].port above 1023, for example 11112"
-        )
+        return SettingsError(f"port {port} needs root's rights: choose a [receive].port above 1023, for example 11112")
     return SettingsError(
         f"[receive].host = {settings.host!r} cannot be listened on ({error.strerror}): give an address of this machine"
     )

@@ -1,6 +1,7 @@
 """Opening an association to a PACS, and saying in one sentence why it did not open."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,10 +10,11 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
-from dicom_node.errors import DestinationError, DestinationRefused
+from dicom_node.errors import DestinationError, DestinationRefused, SettingsError
 from dicom_node.records import Destination
 from dicom_node.send.gate import ReactorGate
 from dicom_node.settings import SendSettings
+from dicom_node.tls import client_context
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 MAXIMUM_PDU_BYTES = 131072
@@ -28,6 +30,7 @@ REJECTIONS = {
     (3, 2): "it has reached its limit of associations",
 }
 PERMANENT = 1
+LISTEN_S = 1.0  # for the word of a PACS that does not like our certificate
 
 
 @contextmanager
@@ -46,6 +49,8 @@ def association(
         The PACS cannot be reached, does not answer in time, or is busy.
     DestinationRefused
         It refuses our AE title, its own, or every presentation context.
+    SettingsError
+        It is to be called by TLS, and the files for that are not there.
     """
     reached: list[Event] = []
     opened = (reached.append, send_at_once, _guard)
@@ -56,9 +61,10 @@ def association(
         ae_title=destination.ae_title,
         evt_handlers=bound,
         max_pdu=MAXIMUM_PDU_BYTES,
+        tls_args=_tls(destination, settings),
     )
     if not link.is_established:
-        raise _why_not(link, destination, calling_ae, bool(reached))
+        raise _why_not(link, destination, calling_ae, bool(reached), settings)
     try:
         yield link
     except BaseException:
@@ -66,6 +72,15 @@ def association(
         raise
     if link.is_established:
         link.release()
+
+
+def _tls(destination: Destination, settings: SendSettings) -> tuple[ssl.SSLContext, str] | None:
+    """What TLS needs, and the name that the PACS's certificate must bear; None for a plain PACS."""
+    if not destination.tls:
+        return None
+    if settings.tls is None:
+        raise SettingsError(f"PACS {destination.name} has tls = true, which needs the files of [send.tls]")
+    return client_context(settings.tls), destination.tls_name or destination.host
 
 
 def _entity(calling_ae: str, contexts: Sequence[PresentationContext], settings: SendSettings) -> AE:
@@ -92,8 +107,13 @@ def _guard(event: Event) -> None:
     event.assoc._reactor_checkpoint = ReactorGate(event.assoc)
 
 
-def _why_not(link: Association, destination: Destination, calling_ae: str, reached: bool) -> DestinationError:
+def _why_not(
+    link: Association, destination: Destination, calling_ae: str, reached: bool, settings: SendSettings
+) -> DestinationError:
     place = f"PACS {destination.name} ({destination.ae_title} at {destination.host}:{destination.port})"
+    trouble = _handshake_trouble(destination, settings)
+    if trouble:
+        return DestinationError(f"{place}: {trouble}")
     if not reached:
         return DestinationError(f"{place} cannot be reached: check that it runs, its host and port, and the firewall")
     answer = link.acceptor.primitive
@@ -105,6 +125,31 @@ def _why_not(link: Association, destination: Destination, calling_ae: str, reach
     if link.rejected_contexts:
         return refused_contexts(destination, link.rejected_contexts)
     return DestinationError(f"{place} accepts connections but aborts or does not answer an association request in time")
+
+
+def _handshake_trouble(destination: Destination, settings: SendSettings) -> str:
+    """Why TLS did not come about, which pynetdicom does not tell; empty where it does, or is not wanted."""
+    tls = _tls(destination, settings)
+    if tls is None:
+        return ""
+    context, name = tls
+    limit_s = settings.connect_timeout_s
+    try:
+        with (
+            socket.create_connection((destination.host, destination.port), limit_s) as plain,
+            context.wrap_socket(plain, server_hostname=name) as connection,
+        ):
+            connection.settimeout(min(limit_s, LISTEN_S))
+            connection.recv(1)  # in TLS 1.3 a server says only now that it does not like our certificate
+    except TimeoutError:
+        return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not accepted: {error.verify_message}"
+    except ssl.SSLError as error:
+        return f"it does not take our certificate, or speaks another TLS ({error.reason})"
+    except OSError:
+        return ""
+    return ""
 
 
 def refused_contexts(destination: Destination, contexts: Sequence[PresentationContext]) -> DestinationRefused:

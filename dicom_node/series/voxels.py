@@ -23,6 +23,7 @@ from sr_engine.volume import FloatArray, Volume
 # Nothing attenuates less than air. Scanners mark what lies outside their field of view with values far below it,
 # declared as padding (GE -2000) or not (Toshiba -2048, GE -3024); such a mark would be smeared into the image.
 AIR_HU = -1024.0
+RLE_HEADER = 64  # bytes (PS3.5 G.5)
 
 Progress = Callable[[int, int], None]
 
@@ -120,12 +121,23 @@ def _stored_values(dataset: Dataset, header: SliceHeader) -> npt.NDArray[Any]:
         raise UnreadableInstance("there is no pixel data")
     if not plugin:
         _check_length(len(dataset.PixelData), header)
-    elif header.transfer_syntax_uid != RLELossless:
-        size = frame_size(get_frame(dataset.PixelData, 0, number_of_frames=1))
-        if size != (header.rows, header.columns):
-            raise UnreadableInstance(f"the compressed frame is {size[0]} x {size[1]}, the header says otherwise")
+    else:
+        _check_frame(get_frame(dataset.PixelData, 0, number_of_frames=1), header)
     raw, _ = get_decoder(header.transfer_syntax_uid).as_array(dataset, raw=True, decoding_plugin=plugin)
     return _signed(raw.astype(np.int32), int(dataset.BitsStored), bool(dataset.PixelRepresentation))
+
+
+def _check_frame(frame: bytes, header: SliceHeader) -> None:
+    """Refuse what would decode to more than the header's pixels, before a decoder makes room for it."""
+    if header.transfer_syntax_uid == RLELossless:
+        # Even a careless encoder needs no more than two bytes for one (PS3.5 G.3.1); each may decode to 64.
+        longest = RLE_HEADER + 2 * 2 * header.rows * header.columns
+        if len(frame) > longest:
+            raise UnreadableInstance(f"the compressed frame has {len(frame)} bytes where {longest} at most are needed")
+        return
+    size = frame_size(frame)
+    if size != (header.rows, header.columns):
+        raise UnreadableInstance(f"the compressed frame is {size[0]} x {size[1]}, the header says otherwise")
 
 
 def _check_length(length: int, header: SliceHeader) -> None:

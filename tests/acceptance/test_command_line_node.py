@@ -83,7 +83,7 @@ def row_of(table: str, word: str) -> str:
 
 
 def test_up_tells_where_it_listens_and_what_restores(place: Place) -> None:
-    line = f"thinslice listens as {AE_TITLE} on {HOST}:{place.node.port}, restores with Cubic interpolation\n"
+    line = f"thinslice listens as {AE_TITLE} on {HOST}:{place.node.port} (plain), restores with Cubic interpolation\n"
     assert line in place.node.log.read_text()
 
 

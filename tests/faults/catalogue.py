@@ -78,8 +78,7 @@ UNTRIED = {
     29: "Skewed worker clocks only; daylight saving cannot matter, since the ledger's times are UTC.",
     31: "Wrong bits inside a JPEG 2000 or JPEG-LS stream that its codec does not notice cannot be seen: neither format "
     "has a checksum.",
-    44: "Connections that never ask for an association lose their place after 10 s; the rest is the security work.",
-    45: "Odd files are sent to a whole node (`tests/acceptance/test_odd_files.py`); PDU fuzzing is the security work.",
+    45: "`make fuzz SECONDS=300` looks for more; odd files go to a whole node (`tests/acceptance/test_odd_files.py`).",
     50: "`make soak SECONDS=600 SEED=1`; one seed replays one plan of actions.",
 }
 

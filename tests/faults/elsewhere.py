@@ -16,6 +16,9 @@ RECEIVE = "integration/test_receive_faults.py"
 SERIES = "integration/test_receive_series.py"
 AWAY = "integration/test_receive_ledger_away.py"
 LISTENERS = "integration/test_receive_listeners.py"
+GUARD = "unit/dicom_node/receive/test_guard.py"
+TLS = "unit/dicom_node/receive/test_tls.py"
+FUZZ = "unit/test_fuzz.py"
 LIMITS = "unit/dicom_node/receive/test_limits.py"
 SCP = "unit/dicom_node/receive/test_scp.py"
 JOBS = "unit/dicom_node/ledger/test_jobs.py"
@@ -186,6 +189,22 @@ ELSEWHERE = tuple(
             f"{LIMITS}::test_one_address_may_not_take_every_place",
             f"{LIMITS}::test_memory_does_not_grow_with_what_is_sent",
             f"{SCP}::test_a_sender_that_falls_silent_inside_a_pdu_is_let_go",
+        ),
+        (
+            44,
+            "a PDU has a length and a deadline, an image too; floods are slowed, memory stays flat",
+            f"{GUARD}::test_a_pdu_that_claims_too_much_ends_the_connection_at_once",
+            f"{GUARD}::test_a_pdu_that_trickles_is_let_go_at_its_deadline",
+            f"{GUARD}::test_an_image_that_trickles_is_let_go_and_others_are_not_kept_waiting",
+            f"{GUARD}::test_two_hundred_idle_connections_keep_nobody_out",
+            f"{GUARD}::test_memory_stays_flat_under_attack",
+            f"{TLS}::test_one_that_never_shakes_hands_keeps_nobody_waiting",
+        ),
+        (
+            45,
+            "only errors that the program raises on purpose come out; honest senders are served meanwhile",
+            f"{FUZZ}::test_what_was_found_before_breaks_nothing",
+            f"{FUZZ}::test_mutated_conversations_leave_the_listener_as_it_was",
         ),
         (
             46,

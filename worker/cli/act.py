@@ -17,6 +17,7 @@ from worker.wiring import Node
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+WhyAsked = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", prompt="Why")]
 ASKED = "an admin asked for it"
 LOOK_S = 0.5
 SEND_AGAIN = (JobState.RESTORED, JobState.SENT, JobState.PARKED)
@@ -44,6 +45,24 @@ def cancel(series: SeriesKey, config: Config = DEFAULT_CONFIG, reason: Reason = 
     )
 
 
+def release(series: SeriesKey, config: Config = DEFAULT_CONFIG, reason: WhyAsked = "") -> None:
+    """Send a result that the node holds because it doubts it. `show` says why; look at it first."""
+    node = node_from(config)
+    view = find_series(node, series)
+    done = [job.id for job in _doubted(node, view.id) if _release(node, job, reason)]
+    sentences = [f"job {number} is released" for number in done]
+    console.print("; ".join(sentences) or f"Series {view.id} has no result that is held.")
+
+
+def reject(series: SeriesKey, config: Config = DEFAULT_CONFIG, reason: WhyAsked = "") -> None:
+    """Decide that a result that the node holds because it doubts it is not sent. `retry` restores it anew."""
+    node = node_from(config)
+    view = find_series(node, series)
+    done = [job.id for job in _doubted(node, view.id) if acts.reject(node.database, job.id, reason)]
+    sentences = [f"job {number} is rejected" for number in done]
+    console.print("; ".join(sentences) or f"Series {view.id} has no result that is held.")
+
+
 def prioritise(
     series: SeriesKey,
     config: Config = DEFAULT_CONFIG,
@@ -62,7 +81,7 @@ def prioritise(
 def purge(
     series: SeriesKey,
     config: Config = DEFAULT_CONFIG,
-    reason: Annotated[str, typer.Option(help="Why, for the audit trail.", prompt="Why")] = "",
+    reason: WhyAsked = "",
     yes: Yes = False,
 ) -> None:
     """Remove a series' images and results from this node, confirmed by a PACS or not; its jobs are cancelled."""
@@ -124,6 +143,16 @@ def migrate(
     console.print(f"The ledger's schema is at revision {migrations.revision(settings.ledger.url) or 'none'}.")
 
 
+def _doubted(node: Node, series_id: int) -> list[JobView]:
+    """Jobs of a series whose result is held."""
+    return [job for job in queries.jobs_of(node.database, series_id) if job.state == JobState.HELD and job.result]
+
+
+def _release(node: Node, job: JobView, reason: str) -> bool:
+    uids = [item.sop_instance_uid for item in load_series(Path(job.result or "")).instances]
+    return acts.release(node.database, job.id, uids, list(node.destinations), reason)
+
+
 def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
     if acts.retry(node.database, job.id, reason):
         return [f"job {job.id} goes on" if job.result else f"job {job.id} is queued again"]
@@ -155,6 +184,6 @@ def _purge(node: Node, series_id: int, job_ids: list[int], reason: str) -> None:
 
 
 COMMANDS = {
-    "retry": retry, "cancel": cancel, "prioritise": prioritise, "purge": purge, "drain": drain, "resume": resume,
-    "migrate": migrate,
+    "retry": retry, "cancel": cancel, "release": release, "reject": reject, "prioritise": prioritise, "purge": purge,
+    "drain": drain, "resume": resume, "migrate": migrate,
 }  # fmt: skip

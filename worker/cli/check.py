@@ -9,7 +9,9 @@ import typer
 from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
+from dicom_node.receive.scp import ports
 from dicom_node.send.scu import echo as send_echo
+from dicom_node.tls import client_context, server_context
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.settings import Settings
 from worker.wiring import open_node, prepare
@@ -24,10 +26,10 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
     for name, folder in (("spool", settings.receive.spool), ("results", settings.worker.results)):
         _check_folder(name, folder)
         console.print(f"[green]ok[/]  {name:<9}  {escape(str(folder))}")
-    _check_port(settings)
-    console.print(
-        f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{settings.receive.port}"
-    )
+    for kind, port in ports(settings.receive).items():
+        _check_port(settings.receive.host, port)
+        console.print(f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
+    _check_tls(settings)
     model = open_node(settings, "check").model
     weights = f"weights {model.version}" if model.learned else "needs no weights"
     console.print(f"[green]ok[/]  network    {model.title} ({weights})")
@@ -61,14 +63,21 @@ def _check_folder(name: str, folder: Path) -> None:
         raise SettingsError(f"the {name} folder {folder} cannot be written by this user")
 
 
-def _check_port(settings: Settings) -> None:
+def _check_tls(settings: Settings) -> None:
+    """SettingsError where a TLS table names files that cannot be used."""
+    if settings.receive.tls is not None:
+        server_context(settings.receive.tls)
+    if settings.send.tls is not None:
+        client_context(settings.send.tls)
+
+
+def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.settimeout(1.0)
-        taken = settings.receive.port and probe.connect_ex((settings.receive.host, settings.receive.port)) == 0
+        taken = port and probe.connect_ex((host, port)) == 0
     if taken:
         raise NodeError(
-            f"port {settings.receive.port} is in use (by this node, if it runs): "
-            "choose another [receive].port or stop that program"
+            f"port {port} is in use (by this node, if it runs): choose another [receive].port or stop that program"
         )
 
 

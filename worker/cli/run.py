@@ -32,9 +32,8 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     service.start()
     systemd.notify(systemd.READY)
     systemd.watch_beat(lambda: service.last_tick)
-    host, port = service.address
     console.print(
-        f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}, "
+        f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {_places(service.addresses)}, "
         f"restores with {service.model_title}",
         soft_wrap=True,
     )
@@ -51,8 +50,8 @@ def listen(config: Config = DEFAULT_CONFIG) -> None:
     settings = node.settings
     receiver = Receiver(node)
     receiver.start()
-    host, port = receiver.listener.address
-    console.print(f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {host}:{port}", soft_wrap=True)
+    places = _places(receiver.listener.addresses)
+    console.print(f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {places}", soft_wrap=True)
     systemd.notify(systemd.READY)
     stopping.wait()
     receiver.stop()
@@ -94,6 +93,11 @@ def worker(
     log.configure(settings.worker.log_format)
     prepare(settings)
     serve(settings, queues, concurrency)
+
+
+def _places(addresses: dict[str, tuple[str, int]]) -> str:
+    """Where the node listens, for people."""
+    return " and ".join(f"{host}:{port} ({kind})" for kind, (host, port) in addresses.items())
 
 
 def _open_part(config: Path, actor: str) -> Node:

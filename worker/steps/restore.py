@@ -109,14 +109,10 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
     crash.point("restore.computed")
     if thin.model.digest != claim.model_digest:
         raise WeightsUnavailable("the weights were replaced during this restoration: restart the node and its workers")
-    figures = _figures(thin, time.monotonic() - started)
-    reason = _contradiction(thin.check, node.settings.worker)
-    if reason:
-        jobs.end(node.database, claim, JobState.HELD, reason, figures=figures)
-        return
     result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
-    figures["seconds"] = round(time.monotonic() - started, 2)
-    jobs.restored(node.database, claim, result, figures, list(node.destinations))
+    figures = _figures(thin, time.monotonic() - started)
+    doubt = _contradiction(thin.check, node.settings.worker)
+    jobs.restored(node.database, claim, result, figures, list(node.destinations), doubt)
     crash.point("restore.recorded")
 
 

@@ -50,6 +50,15 @@ def test_cancel_stops_and_retry_takes_it_back(node: Node) -> None:
     assert actors
 
 
+def test_release_and_reject_ask_why_and_name_the_job(tmp_path: Path) -> None:
+    node = open_at(tmp_path)
+    restore(node, arrive(node), doubt="it contradicts its source")
+    assert "it contradicts its source" in admin(node, "show", "1").output
+    assert admin(node, "release", "1", answer="looked at it\n").output.endswith("job 1 is released\n")
+    assert state(node) == JobState.RESTORED
+    assert admin(node, "reject", "1", "--reason", "late").output == "Series 1 has no result that is held.\n"
+
+
 def test_prioritise_says_which_jobs(node: Node) -> None:
     assert admin(node, "prioritise", "1").output == "job 1 has priority 1\n"
 

@@ -1,9 +1,10 @@
 """Files go after the ledger has said so, only what is settled goes, and a power cut in between is made good."""
 
+import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,15 +39,18 @@ def arrive(node: Node, numbers: Sequence[int] = range(4), series: str = "2.25.1"
     return max(receipts.due_series(node.database))
 
 
-def restore(node: Node, series: int, key: str = "k") -> Path:
-    """A job of a series with a stored result that waits for its PACS."""
+def restore(node: Node, series: int, key: str = "k", doubt: str = "") -> Path:
+    """A job of a series with a stored result that waits for its PACS, or for a person."""
     row, _ = receipts.read_series(node.database, series)
     jobs.complete(node.database, series, row.instances, row.revision, [new_job(node.database, series, key=key)])
     claim = claimed(node.database, queries.jobs_of(node.database, series)[0].id)
     folder = retention.result_folder(node, key * 64) / str(claim.fence)
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{}")
-    jobs.restored(node.database, claim, replace(result(), folder=folder), {}, ["main"])
+    kept = replace(result(), folder=folder)
+    named = ("study_instance_uid", "series_instance_uid", "source_series_uid")
+    manifest = {"instances": [], "check": asdict(kept.check), **{name: getattr(kept, name) for name in named}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    jobs.restored(node.database, claim, kept, {}, ["main"], doubt)
     return folder
 
 

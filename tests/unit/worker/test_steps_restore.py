@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from dicom_node.derive.writer import load_series
+from dicom_node.ledger import acts, deliveries, queries
 from sr_engine import checkpoint
 from sr_engine.intensity import CT_RANGE
 from sr_engine.networks import registry
@@ -87,8 +89,20 @@ def test_a_result_that_cannot_be_right_is_held_with_the_reason(
     job = view(node, run(node, tmp_path / "spool"))
     assert job.state == "held"
     assert reason in job.reason
-    assert job.result is None
-    assert not list(node.settings.worker.results.iterdir())
+    assert queries.deliveries_of(node.database, job.id) == []
+    assert (job.result is None) == ("not finite" in reason)  # what can be looked at is kept
+
+
+def test_a_held_result_that_a_person_releases_goes_to_the_pacs(stub: Stub, tmp_path: Path) -> None:
+    node = stub(lambda thin: thin.flip(-2))
+    job = view(node, run(node, tmp_path / "spool"))
+    kept = load_series(Path(job.result or ""))
+    uids = [item.sop_instance_uid for item in kept.instances]
+    assert acts.release(node.database, job.id, uids, ["main"], "it is a phantom")
+    assert view(node, job.id).state == "restored"
+    claim = deliveries.claim(node.database, 1, "host/boot/9/1", 60)
+    assert claim is not None
+    assert claim.unsent == set(uids)
 
 
 def test_a_job_that_fits_no_memory_is_parked_with_what_to_do(stub: Stub, tmp_path: Path) -> None:

@@ -80,6 +80,43 @@ def test_a_cancelled_job_without_result_is_queued_again(database: Database) -> N
     assert deliveries.claim(database, 1, OWNER, 60) is not None
 
 
+def doubted(database: Database) -> int:
+    job_id = queue(database)
+    jobs.restored(database, claimed(database, job_id), result(), {}, ["main"], doubt="it contradicts its source")
+    return job_id
+
+
+def test_a_doubted_result_goes_nowhere_until_it_is_released(database: Database) -> None:
+    job_id = doubted(database)
+    assert state_of(database, job_id) == JobState.HELD
+    assert deliveries.due_deliveries(database, AGAIN_S) == []
+    assert not acts.retry(database, job_id, "a retry is no release")
+    assert acts.release(database, job_id, ["2.25.7.0", "2.25.7.1"], ["main", "other"], "looked at it")
+    assert not acts.release(database, job_id, ["2.25.7.0"], ["main"], "twice")
+    assert not acts.reject(database, job_id, "too late")
+    assert {due.id for due in deliveries.due_deliveries(database, AGAIN_S)} == {1, 2}
+    row = queries.audit_of(database, [f"job:{job_id}"])[-1]
+    assert (row.event, json.loads(row.detail)["reason"], row.actor) == ("job.released", "looked at it", "tests")
+
+
+def test_a_rejected_result_is_not_sent_and_a_retry_restores_it_anew(database: Database) -> None:
+    job_id = doubted(database)
+    assert acts.reject(database, job_id, "upside down")
+    view = queries.job_by_id(database, job_id)
+    assert view is not None
+    assert (view.state, view.reason) == (JobState.CANCELLED, "rejected: upside down")
+    assert not acts.release(database, job_id, ["2.25.7.0"], ["main"], "changed my mind")
+    assert acts.retry(database, job_id, "with other weights")
+    assert state_of(database, job_id) == JobState.QUEUED
+
+
+def test_a_stack_that_is_held_has_nothing_to_release(database: Database) -> None:
+    job_id = queue(database)
+    jobs.end(database, claimed(database, job_id), JobState.HELD, "a slice is missing")
+    assert not acts.release(database, job_id, [], ["main"], "send it")
+    assert not acts.reject(database, job_id, "away with it")
+
+
 def test_a_job_that_this_machine_is_too_small_for_waits_for_a_person(database: Database) -> None:
     job_id = queue(database)
     jobs.end(database, claimed(database, job_id), JobState.PARKED, "not enough memory")

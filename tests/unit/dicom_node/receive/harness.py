@@ -31,7 +31,7 @@ from dicom_node.receive.handlers import Callbacks
 from dicom_node.receive.part10 import PREAMBLE
 from dicom_node.receive.scp import Listener
 from dicom_node.receive.spool import Spool
-from dicom_node.records import ReceivedInstance
+from dicom_node.records import ReceivedInstance, Refusal
 from dicom_node.settings import ReceiveSettings
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from dicom_node.uid import derived_uid
@@ -87,13 +87,16 @@ class Recorder:
     released: "Queue[frozenset[str]]" = field(default_factory=Queue)
     aborted: "Queue[frozenset[str]]" = field(default_factory=Queue)
     commitments: list[tuple[Dataset, int]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
     def commitment(self, result: Dataset, event_type: int) -> int:
         self.commitments.append((result, event_type))
         return 0x0000
 
     def callbacks(self) -> Callbacks:
-        return Callbacks(self.received.append, self.released.put, self.aborted.put, self.commitment)
+        return Callbacks(
+            self.received.append, self.released.put, self.aborted.put, self.commitment, self.refused.append
+        )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Compressed frames against DCMTK's encoders, and streams that lie or are cut."""
 
 import subprocess
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import RLELossless
 
 from dicom_node.errors import UnreadableInstance
 from dicom_node.series.codecs import frame_size
@@ -75,6 +77,20 @@ def test_a_frame_that_states_another_size_is_refused(shared_data: Path, name: st
     header = replace(read_header(path, ""), rows=256, columns=1024)
     with pytest.raises(UnreadableInstance, match="the compressed frame is 512 x 512"):
         read_slice(header, SETTINGS)
+
+
+def test_an_rle_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
+    """Each pair of bytes becomes 128: a megabyte of them would become 64."""
+    made = dataset(np.zeros((16, 16), np.int16))
+    made.file_meta.TransferSyntaxUID = RLELossless
+    bomb = bytes([2, 0, 0, 0, 64, 0, 0, 0, 128, 0, 0, 0]).ljust(64, b"\0") + b"\x81\0" * 500_000
+    made.PixelData = encapsulate([bomb])
+    path = write(tmp_path, made)
+    tracemalloc.start()
+    with pytest.raises(UnreadableInstance, match="the compressed frame has 1000064 bytes where 1088 at most"):
+        read_slice(read_header(path, ""), SETTINGS)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
