@@ -36,7 +36,7 @@ demo: setup ## a thick series goes in, a derived thin series stands in the PACS
 	$(BIN)/python -m deploy.demo --pacs $(PACS) $(if $(INPUT),--input "$(INPUT)") $(if $(NETWORK),--network $(NETWORK))
 
 test: setup system ## all tests that a change must pass (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not (faults and slow)"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not (faults and slow)"
 
 test-faults: setup system ## kill, cut and starve every part, row by row of docs/reliability.md (about half an hour)
 	$(BIN)/python -m pytest -n 2 -m "faults or row"

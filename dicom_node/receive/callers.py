@@ -42,6 +42,11 @@ def networks(peers: Sequence[PeerSettings]) -> tuple[Network, ...]:
     return tuple(network for peer in peers for network in peer.addresses)
 
 
+def plain_address(address: str) -> str:
+    """An IP address without the network card that IPv6 may add, and without IPv4's disguise (::ffff:10.1.2.3)."""
+    return address.partition("%")[0].removeprefix("::ffff:")
+
+
 def is_within(address: str, allowed: Iterable[Network]) -> bool:
     """Whether an IP address lies in one of the networks."""
     return any(ip_address(address) in network for network in allowed)

@@ -27,7 +27,9 @@ class _Place:
 
     @property
     def is_open(self) -> bool:
-        return not self.gave_way and (self.association is None or self.association.is_alive())
+        if self.gave_way or self.association is None:
+            return not self.gave_way
+        return self.association.ident is None or self.association.is_alive()  # about to start, or running
 
     @property
     def is_stranger(self) -> bool:

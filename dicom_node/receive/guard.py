@@ -19,6 +19,7 @@ from pynetdicom.events import Event
 from pynetdicom.fsm import InvalidEventError, StateMachine
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from dicom_node.receive.callers import plain_address
 from dicom_node.receive.connections import Connections
 from dicom_node.receive.limits import hang_up
 
@@ -223,11 +224,6 @@ def make_server(entity: AE, address: tuple[str, int], handlers: Any, guard: Guar
         address, evt_handlers=handlers, server_class=GuardedServer, guard=guard, request_handler=_Handler
     )
     return cast("GuardedServer", server)
-
-
-def plain_address(address: str) -> str:
-    """An IP address without the network card that IPv6 may add, and without IPv4's disguise (::ffff:10.1.2.3)."""
-    return address.partition("%")[0].removeprefix("::ffff:")
 
 
 def _why(error: Exception) -> str:

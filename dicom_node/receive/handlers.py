@@ -231,8 +231,7 @@ def _check_request(identity: Identity, request: C_STORE, abstract_syntax: str) -
 
 
 def _address(event: Event) -> str:
-    """The sender's IP address, without the network card that IPv6 may add."""
-    return str(event.assoc.requestor.address).partition("%")[0]
+    return callers.plain_address(str(event.assoc.requestor.address))
 
 
 def _sender(event: Event) -> str:
