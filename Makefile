@@ -42,6 +42,7 @@ test-faults: setup system ## kill, cut and starve every part, row by row of docs
 	$(BIN)/python -m pytest -n 2 -m "faults or row"
 
 fuzz: setup ## feed the program what nobody would send: SECONDS=300
+	$(BIN)/pip install -q --no-deps --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
 
 soak: setup system ## random kills, flushes and bounces of the production wiring while scanners send: SECONDS=600 SEED=1

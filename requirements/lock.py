@@ -49,3 +49,4 @@ def split_off_torch(lock: Path) -> None:
 if __name__ == "__main__":
     for name in ("runtime", "training", "dev"):
         split_off_torch(compile_lock(name))
+    compile_lock("fuzz")
