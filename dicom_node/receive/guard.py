@@ -6,6 +6,7 @@ deadline, and every address a number of connections.
 """
 
 import logging
+import select
 import socket
 import ssl
 import time
@@ -32,6 +33,7 @@ HEADER = 6  # type, reserved, length (PS3.8 9.3.1)
 LARGEST_REQUEST = 256 * 1024  # 128 presentation contexts with 60 transfer syntaxes each
 SLACK = 1024  # some senders count the header of a P-DATA-TF PDU into its length, or not
 ASSOCIATE_RQ, DATA, OTHERS = 0x01, 0x04, range(0x02, 0x08)
+REQUEST = bytes([ASSOCIATE_RQ])
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Guard:
     share_port: bool
     on_refused: Callable[[str, str], None]
 
+    @property
+    def introduction_s(self) -> float:
+        """How long a connection may take to ask for an association."""
+        return min(INTRODUCTION_S, self.network_timeout_s)
+
     def largest(self, pdu_type: int) -> int:
         """Most bytes that a PDU of this type may claim after its header."""
         if pdu_type == DATA:
@@ -72,6 +79,7 @@ class GuardedServer(ThreadedAssociationServer):
     """pynetdicom's server behind a guard; ``AE.make_server(server_class=GuardedServer, guard=...)``."""
 
     request_queue_size = 64  # a flood of senders waits in the kernel instead of being cut off
+    daemon_threads = True  # those that wait for a stranger's first word need not be waited for at the end
 
     def __init__(self, *arguments: Any, guard: Guard, **options: Any) -> None:
         self.guard = guard
@@ -99,11 +107,22 @@ class GuardedServer(ThreadedAssociationServer):
         return not reason
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Shake hands, where there is TLS, then serve the association."""
+        """Shake hands, where there is TLS, and serve the association once it is asked for.
+
+        Until then the connection costs a sleeping thread; pynetdicom's wake a thousand times a second.
+        """
         connection = request if self.guard.tls is None else self._shaken(self.guard.tls, request, client_address)
-        if connection is not None:
+        if connection is None:
+            return
+        first = _first_word(connection, self.guard.introduction_s)
+        if first.startswith(REQUEST):
             connection.settimeout(self.guard.network_timeout_s)
             super().process_request_thread(connection, client_address)
+            return
+        if first:  # silence is no matter: port probes and monitors connect and leave
+            self.guard.on_refused(plain_address(client_address[0]), "its first message is no association request")
+        self.guard.connections.ended(client_address[:2])
+        self.shutdown_request(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 socketserver's
         """Say what went wrong before there was an association, and give its place back."""
@@ -163,7 +182,7 @@ class _Socket(AssociationSocket):
     def __init__(self, association: Association, connection: socket.socket, guard: Guard) -> None:
         super().__init__(association, client_socket=connection)
         self._guard = guard
-        self._deadline = self._introduced_by = time.monotonic() + min(INTRODUCTION_S, guard.network_timeout_s)
+        self._deadline = self._introduced_by = time.monotonic() + guard.introduction_s
         self._body_follows = False
 
     def recv(self, nr_bytes: int) -> bytearray:
@@ -216,6 +235,23 @@ class _Socket(AssociationSocket):
 
 class _TooLong(OSError):
     """A PDU claims more bytes than it may; pynetdicom takes an OSError for a connection that broke."""
+
+
+def _first_word(connection: socket.socket, limit_s: float) -> bytes:
+    """Wait for the header of a connection's first PDU and look at it; empty where it stays silent or hangs up.
+
+    Through TLS one cannot look ahead: there whatever comes is taken for a request until pynetdicom has read it.
+    """
+    if isinstance(connection, ssl.SSLSocket):
+        return REQUEST if connection.pending() or select.select([connection], [], [], limit_s)[0] else b""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, HEADER)  # half a header is no word
+    if not select.select([connection], [], [], limit_s)[0]:
+        return b""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    try:
+        return connection.recv(HEADER, socket.MSG_PEEK)
+    except OSError:  # it has hung up
+        return b""
 
 
 def make_server(entity: AE, address: tuple[str, int], handlers: Any, guard: Guard) -> GuardedServer:

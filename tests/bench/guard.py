@@ -25,7 +25,7 @@ from tests.unit.dicom_node.receive.harness import ROOT, ct_slice, running_proces
 RESULTS = Path(__file__).with_name("results") / "guard.json"
 SLICES, ROWS = 100, 512
 STRANGER = ("127.0.0.2", 0)
-BETWEEN_S = 0.002  # an attacker's pause: it is to attack the node, not the processor that both run on
+BETWEEN_S = 0.01  # an attacker's pause: it is to attack the node, not the processor that both run on
 STORED = 0x0000
 
 

@@ -193,7 +193,8 @@ ELSEWHERE = tuple(
         (
             44,
             "a PDU has a length and a deadline, an image too; floods are slowed, memory stays flat",
-            f"{GUARD}::test_a_pdu_that_claims_too_much_ends_the_connection_at_once",
+            f"{GUARD}::test_a_first_message_that_cannot_be_ends_the_connection_at_once",
+            f"{GUARD}::test_a_pdu_that_claims_too_much_ends_the_association_at_once",
             f"{GUARD}::test_a_pdu_that_trickles_is_let_go_at_its_deadline",
             f"{GUARD}::test_an_image_that_trickles_is_let_go_and_others_are_not_kept_waiting",
             f"{GUARD}::test_two_hundred_idle_connections_keep_nobody_out",

@@ -46,16 +46,37 @@ def is_let_go(connection: socket.socket) -> bool:
     return True
 
 
-@pytest.mark.parametrize("pdu_type", [ASSOCIATE_RQ, DATA_TF, 0x05, 0x07])
-def test_a_pdu_that_claims_too_much_ends_the_connection_at_once(tmp_path: Path, pdu_type: int):
+@pytest.mark.parametrize(
+    ("pdu_type", "reason"),
+    [
+        (ASSOCIATE_RQ, "a PDU claims more bytes than it may"),
+        (DATA_TF, "its first message is no association request"),
+        (0x47, "its first message is no association request"),  # "GET / HTTP"
+    ],
+)
+def test_a_first_message_that_cannot_be_ends_the_connection_at_once(tmp_path: Path, pdu_type: int, reason: str):
     told = Recorder()
     with running(tmp_path, told.callbacks()) as listener, stranger(listener.address) as liar:
         liar.sendall(struct.pack(">BBL", pdu_type, 0, 0xFFFFFFFF))
         began = time.monotonic()
         assert is_let_go(liar)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < INTRODUCTION_S
         assert send(listener.address, ct_slice()) == [STORED]
-    assert [(each.peer_ip, each.reason) for each in told.refused] == [(STRANGER, "a PDU claims more bytes than it may")]
+    assert [(each.peer_ip, each.reason) for each in told.refused] == [(STRANGER, reason)]
+
+
+@pytest.mark.parametrize("pdu_type", [DATA_TF, 0x05, 0x07])
+def test_a_pdu_that_claims_too_much_ends_the_association_at_once(tmp_path: Path, pdu_type: int):
+    told = Recorder()
+    with running(tmp_path, told.callbacks()) as listener:
+        liar = associate(listener.address, bind_address=(STRANGER, 0))
+        liar.dul.socket.socket.sendall(struct.pack(">BBL", pdu_type, 0, 0xFFFFFFFF))
+        deadline = time.monotonic() + INTRODUCTION_S
+        while liar.is_established and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not liar.is_established
+        assert send(listener.address, ct_slice()) == [STORED]
+    assert [each.reason for each in told.refused] == ["a PDU claims more bytes than it may"]
 
 
 def test_a_pdu_that_trickles_is_let_go_at_its_deadline(tmp_path: Path):
