@@ -173,7 +173,7 @@ class _Protocol(StateMachine):
 def _wake(event: Event) -> None:
     """End the thread of a connection that closed before it asked; alone it would wait its whole time out."""
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)
+        cast("Any", event.assoc.dul.to_user_queue).put(None)
 
 
 class _Socket(AssociationSocket):
