@@ -6,10 +6,8 @@ deadline, and every address a number of connections.
 """
 
 import logging
-import select
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,22 +16,16 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.fsm import InvalidEventError, StateMachine
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.receive.callers import plain_address
 from dicom_node.receive.connections import Connections
 from dicom_node.receive.limits import hang_up
+from dicom_node.receive.pdus import REQUEST, PduLimits, PduSocket, first_word
 
 log = logging.getLogger(__name__)
 
-# Whoever connects must ask for an association within this time, or gives its place to others: port probes never do.
-INTRODUCTION_S = 10.0
 HANDSHAKE_S = 5.0
-HEADER = 6  # type, reserved, length (PS3.8 9.3.1)
-LARGEST_REQUEST = 256 * 1024  # 128 presentation contexts with 60 transfer syntaxes each
-SLACK = 1024  # some senders count the header of a P-DATA-TF PDU into its length, or not
-ASSOCIATE_RQ, DATA, OTHERS = 0x01, 0x04, range(0x02, 0x08)
-REQUEST = bytes([ASSOCIATE_RQ])
 
 
 @dataclass(frozen=True)
@@ -44,10 +36,8 @@ class Guard:
     ----------
     connections : Connections
         Counts by address, and refuses.
-    maximum_pdu_bytes : int
-        The length that senders are asked to keep to (PS3.8 D.1).
-    network_timeout_s : float
-        A PDU must be whole this many seconds after its first byte.
+    limits : PduLimits
+        Of every message.
     tls : ssl.SSLContext or None
         None: plain.
     share_port : bool
@@ -57,22 +47,10 @@ class Guard:
     """
 
     connections: Connections
-    maximum_pdu_bytes: int
-    network_timeout_s: float
+    limits: PduLimits
     tls: ssl.SSLContext | None
     share_port: bool
     on_refused: Callable[[str, str], None]
-
-    @property
-    def introduction_s(self) -> float:
-        """How long a connection may take to ask for an association."""
-        return min(INTRODUCTION_S, self.network_timeout_s)
-
-    def largest(self, pdu_type: int) -> int:
-        """Most bytes that a PDU of this type may claim after its header."""
-        if pdu_type == DATA:
-            return self.maximum_pdu_bytes + SLACK
-        return LARGEST_REQUEST if pdu_type == ASSOCIATE_RQ else SLACK
 
 
 class GuardedServer(ThreadedAssociationServer):
@@ -114,9 +92,9 @@ class GuardedServer(ThreadedAssociationServer):
         connection = request if self.guard.tls is None else self._shaken(self.guard.tls, request, client_address)
         if connection is None:
             return
-        first = _first_word(connection, self.guard.introduction_s)
+        first = first_word(connection, self.guard.limits.introduction_s)
         if first.startswith(REQUEST):
-            connection.settimeout(self.guard.network_timeout_s)
+            connection.settimeout(self.guard.limits.network_timeout_s)
             super().process_request_thread(connection, client_address)
             return
         if first:  # silence is no matter: port probes and monitors connect and leave
@@ -150,7 +128,7 @@ class _Handler(RequestHandler):
 
     def _create_association(self) -> Association:
         association, guard = super()._create_association(), cast("GuardedServer", self.server).guard
-        association.dul.socket = _Socket(association, self.request, guard)
+        association.dul.socket = PduSocket(association, self.request, guard.limits, guard.on_refused)
         association.dul.event_queue.get_nowait()  # two sockets have announced one connection
         association.dul.state_machine = _Protocol(association.dul)
         association.bind(evt.EVT_CONN_CLOSE, _wake)
@@ -174,84 +152,6 @@ def _wake(event: Event) -> None:
     """End the thread of a connection that closed before it asked; alone it would wait its whole time out."""
     if event.assoc.requestor.primitive is None:
         cast("Any", event.assoc.dul.to_user_queue).put(None)
-
-
-class _Socket(AssociationSocket):
-    """Reads PDUs no longer than they may be, each within its time; ends the connection otherwise."""
-
-    def __init__(self, association: Association, connection: socket.socket, guard: Guard) -> None:
-        super().__init__(association, client_socket=connection)
-        self._guard = guard
-        self._deadline = self._introduced_by = time.monotonic() + guard.introduction_s
-        self._body_follows = False
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """A PDU's header, then its body, as pynetdicom's reader asks for them (``DULServiceProvider._read_pdu_data``).
-
-        Raises
-        ------
-        OSError
-            The PDU is longer than it may be, or not whole in time. The connection is shut down.
-        """
-        try:
-            return self._body(nr_bytes) if self._body_follows else self._header()
-        except (_TooLong, TimeoutError) as error:
-            too_long = isinstance(error, _TooLong)
-            reason = "a PDU claims more bytes than it may" if too_long else "a PDU was not whole in time"
-            self._guard.on_refused(plain_address(str(self.assoc.requestor.address)), reason)
-            hang_up(self.assoc)
-            raise
-
-    def _header(self) -> bytearray:
-        now = time.monotonic()
-        self._deadline = now + self._guard.network_timeout_s if self.assoc.is_established else self._introduced_by
-        header = self._read(HEADER)
-        if len(header) == HEADER and header[0] in (ASSOCIATE_RQ, *OTHERS):
-            if int.from_bytes(header[2:], "big") > self._guard.largest(header[0]):
-                raise _TooLong
-            self._body_follows = True
-        return header
-
-    def _body(self, nr_bytes: int) -> bytearray:
-        self._body_follows = False
-        return self._read(nr_bytes)
-
-    def _read(self, count: int) -> bytearray:
-        """``count`` bytes, or fewer where the peer has closed."""
-        connection = cast("socket.socket", self.socket)
-        content = bytearray(count)
-        read = 0
-        while read < count:
-            # 0 would not wait for what is there already
-            connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
-            with memoryview(content)[read:] as rest:
-                received = connection.recv_into(rest)
-            if not received:
-                return content[:read]
-            read += received
-        connection.settimeout(self._guard.network_timeout_s)
-        return content
-
-
-class _TooLong(OSError):
-    """A PDU claims more bytes than it may; pynetdicom takes an OSError for a connection that broke."""
-
-
-def _first_word(connection: socket.socket, limit_s: float) -> bytes:
-    """Wait for the header of a connection's first PDU and look at it; empty where it stays silent or hangs up.
-
-    Through TLS one cannot look ahead: there whatever comes is taken for a request until pynetdicom has read it.
-    """
-    if isinstance(connection, ssl.SSLSocket):
-        return REQUEST if connection.pending() or select.select([connection], [], [], limit_s)[0] else b""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, HEADER)  # half a header is no word
-    if not select.select([connection], [], [], limit_s)[0]:
-        return b""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-    try:
-        return connection.recv(HEADER, socket.MSG_PEEK)
-    except OSError:  # it has hung up
-        return b""
 
 
 def make_server(entity: AE, address: tuple[str, int], handlers: Any, guard: Guard) -> GuardedServer:

@@ -19,8 +19,9 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # typ
 from dicom_node.errors import SettingsError
 from dicom_node.receive.callers import networks
 from dicom_node.receive.connections import Connections
-from dicom_node.receive.guard import INTRODUCTION_S, Guard, GuardedServer, make_server
+from dicom_node.receive.guard import Guard, GuardedServer, make_server
 from dicom_node.receive.handlers import Callbacks, Handlers
+from dicom_node.receive.pdus import INTRODUCTION_S, PduLimits
 from dicom_node.receive.spool import Spool
 from dicom_node.settings import ReceiveSettings
 from dicom_node.tls import server_context
@@ -135,8 +136,7 @@ def _guard(settings: ReceiveSettings, on_refused: Callable[[str, str], None]) ->
     )
     return Guard(
         connections,
-        settings.maximum_pdu_bytes,
-        settings.network_timeout_s,
+        PduLimits(settings.maximum_pdu_bytes, settings.network_timeout_s),
         tls=None,
         share_port=settings.share_port,
         on_refused=on_refused,

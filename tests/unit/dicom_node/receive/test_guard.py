@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dicom_node.receive.connections import Connections
-from dicom_node.receive.guard import INTRODUCTION_S
+from dicom_node.receive.pdus import INTRODUCTION_S
 from tests.fuzz.targets import seeds
 from tests.unit.dicom_node.receive.harness import (
     Recorder,
