@@ -90,8 +90,17 @@ def parse_report(data_set: Dataset, event_type: int | None) -> CommitmentReport:
     Raises
     ------
     InputError
-        It is no report: no transaction, an unknown type, a reference without UID, or type 1 with failures.
+        It is no report: unreadable, no transaction, an unknown type, a reference without UID, or type 1 with failures.
     """
+    try:
+        return _parsed(data_set, event_type)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom decodes only now, and broken bytes raise anything
+        raise InputError(f"A storage commitment report cannot be read ({type(error).__name__})") from error
+
+
+def _parsed(data_set: Dataset, event_type: int | None) -> CommitmentReport:
     transaction = data_set.get("TransactionUID")
     if not transaction or event_type not in {ALL_STORED, SOME_FAILED}:
         raise InputError("A storage commitment report lacks its TransactionUID or has an unknown event type")

@@ -156,10 +156,12 @@ def _headers(content: bytes) -> Iterator[SliceHeader]:
     """A slice for every 16 bytes: position and thickness as they are, infinite ones left out."""
     for number in range(min(len(content) // 16, 64)):
         x, y, z, thickness = struct.unpack_from("<4f", content, number * 16)
+        known = all(map(math.isfinite, (x, y, z)))
         yield header(
             0.0,
             sop_instance_uid=f"1.2.{number}",
-            position=(x, y, z) if all(map(math.isfinite, (x, y, z))) else None,
+            position=(x, y, z) if known else None,
+            problems=() if known else ("ImagePositionPatient is missing",),  # as the reader says of such
             slice_thickness=thickness if math.isfinite(thickness) else None,
             acquisition_number=content[number] % 3,
         )

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -174,6 +175,7 @@ def send(address: tuple[str, int], *data_sets: Dataset) -> list[int | None]:
 
 
 def _serve(root: Path) -> None:
+    warnings.simplefilter("ignore")  # pydicom's, of values that are wrong; the node ignores them too
     spool = Spool(root, disk_full_percent=100)
     listener = Listener(ReceiveSettings(port=0), spool, Recorder().callbacks(), now)
     listener.start()
