@@ -28,18 +28,12 @@ class Authority:
         basic = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         return cls(key, basic.sign(key, hashes.SHA256()))
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path) -> None:
         """Write ``authority.pem``, for whoever is to believe it."""
-        return _write(folder / "authority.pem", self.certificate.public_bytes(serialization.Encoding.PEM))
+        _write(folder / "authority.pem", self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, folder: Path, name: str, hosts: list[str], now: datetime, days: float) -> Path:
-        """Write ``<name>.pem`` and ``<name>-key.pem``: a certificate of that Common Name for these hosts, and its key.
-
-        Returns
-        -------
-        Path
-            The certificate's.
-        """
+    def issue(self, folder: Path, name: str, hosts: list[str], now: datetime, days: float) -> None:
+        """Write ``<name>.pem`` and ``<name>-key.pem``: a certificate of that name for these hosts, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), key, now, days).issuer_name(self.certificate.subject)
         named = x509.SubjectAlternativeName([_general(host) for host in hosts or [name]])
@@ -52,7 +46,7 @@ class Authority:
             ),
         )
         certificate = plain.sign(self.key, hashes.SHA256())
-        return _write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        _write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _builder(
@@ -73,8 +67,7 @@ def _general(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _write(path: Path, content: bytes) -> Path:
+def _write(path: Path, content: bytes) -> None:
     """Keys are for their owner alone."""
     path.touch(mode=0o600)
     path.write_bytes(content)
-    return path

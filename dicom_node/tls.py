@@ -53,7 +53,7 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    for key in ("certificate", "key", "authorities"):
+    for key in TlsSettings.model_fields:
         _must_exist(key, getattr(settings, key))
     try:
         context.load_cert_chain(settings.certificate, settings.key)

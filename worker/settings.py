@@ -21,7 +21,6 @@ from dicom_node.settings import (
 from sr_engine.settings import EngineSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
-TLS_FILES = ("certificate", "key", "authorities")
 
 
 class WorkerSettings(Table):
@@ -132,7 +131,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
 def _anchored_tls(tls: TlsSettings | None, base: Path) -> TlsSettings | None:
     """The same for the files of a TLS table."""
-    return tls and tls.model_copy(update={key: base / getattr(tls, key) for key in TLS_FILES})
+    return tls and tls.model_copy(update={key: base / getattr(tls, key) for key in TlsSettings.model_fields})
 
 
 def _sentence(item: Any) -> str:

@@ -12,6 +12,7 @@ from dicom_node.ledger.mirror import settle
 from dicom_node.ledger.states import JOB_MOVES, DeliveryState, JobState, sources
 from dicom_node.ledger.tables import delivery, job
 
+KEPT = job.c.result.is_not(None) & job.c.purged_at.is_(None)
 WAITING = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
 
 
@@ -48,7 +49,7 @@ def retry(database: Database, job_id: int, reason: str) -> bool:
     with database.transaction() as connection:
         now = database_now(connection)
         goes_somewhere = select(delivery.c.id).where(delivery.c.job_id == job_id).exists()
-        has_result = job.c.result.is_not(None) & job.c.purged_at.is_(None) & goes_somewhere
+        has_result = KEPT & goes_somewhere
         taken_back = connection.execute(_again(job_id, has_result, (JobState.CANCELLED,), JobState.RESTORED, now))
         if taken_back.rowcount:
             waits = (delivery.c.job_id == job_id) & (delivery.c.state == DeliveryState.PENDING)
@@ -95,8 +96,7 @@ def reject(database: Database, job_id: int, reason: str) -> bool:
 
 def _held(job_id: int) -> ColumnElement[bool]:
     """Held with a result; a stack that is held has none."""
-    kept = job.c.result.is_not(None) & job.c.purged_at.is_(None)
-    return (job.c.id == job_id) & (job.c.state == JobState.HELD) & kept
+    return (job.c.id == job_id) & (job.c.state == JobState.HELD) & KEPT
 
 
 def _again(

@@ -118,10 +118,10 @@ class _Rate:
 
 def _give_way(places: list[_Place]) -> bool:
     """End the oldest connection of a stranger; False where all have been let in."""
-    strangers = sorted((place for place in places if place.is_stranger), key=lambda place: place.since)
-    if not strangers:
+    oldest = min((place for place in places if place.is_stranger), key=lambda place: place.since, default=None)
+    if oldest is None:
         return False
-    strangers[0].gave_way = True
+    oldest.gave_way = True
     with suppress(OSError):  # it may have hung up
-        strangers[0].connection.shutdown(socket.SHUT_RDWR)
+        oldest.connection.shutdown(socket.SHUT_RDWR)
     return True

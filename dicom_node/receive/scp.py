@@ -21,7 +21,7 @@ from dicom_node.receive.callers import networks
 from dicom_node.receive.connections import Connections
 from dicom_node.receive.guard import Guard, GuardedServer, make_server
 from dicom_node.receive.handlers import Callbacks, Handlers
-from dicom_node.receive.pdus import INTRODUCTION_S, PduLimits
+from dicom_node.receive.pdus import PduLimits
 from dicom_node.receive.spool import Spool
 from dicom_node.settings import ReceiveSettings
 from dicom_node.tls import server_context
@@ -136,11 +136,15 @@ def _guard(settings: ReceiveSettings, on_refused: Callable[[str, str], None]) ->
     )
     return Guard(
         connections,
-        PduLimits(settings.maximum_pdu_bytes, settings.network_timeout_s),
+        _limits(settings),
         tls=None,
         share_port=settings.share_port,
         on_refused=on_refused,
     )
+
+
+def _limits(settings: ReceiveSettings) -> PduLimits:
+    return PduLimits(settings.maximum_pdu_bytes, settings.network_timeout_s)
 
 
 def _under_way(servers: Sequence[GuardedServer]) -> list[Association]:
@@ -156,7 +160,7 @@ def _entity(settings: ReceiveSettings) -> AE:
     entity.maximum_associations = UNCOUNTED
     entity.maximum_pdu_size = settings.maximum_pdu_bytes
     entity.network_timeout = entity.dimse_timeout = settings.network_timeout_s
-    entity.acse_timeout = min(settings.network_timeout_s, INTRODUCTION_S)
+    entity.acse_timeout = _limits(settings).introduction_s
     entity.add_supported_context(Verification, UNCOMPRESSED)
     entity.add_supported_context(CTImageStorage, list(TRANSFER_SYNTAXES))
     # Both roles: a PACS that reports on an association of its own proposes to be SCP and may insist on the reply

@@ -111,11 +111,6 @@ def _why_not(
     link: Association, destination: Destination, calling_ae: str, reached: bool, settings: SendSettings
 ) -> DestinationError:
     place = f"PACS {destination.name} ({destination.ae_title} at {destination.host}:{destination.port})"
-    trouble = _handshake_trouble(destination, settings)
-    if trouble:
-        return DestinationError(f"{place}: {trouble}")
-    if not reached:
-        return DestinationError(f"{place} cannot be reached: check that it runs, its host and port, and the firewall")
     answer = link.acceptor.primitive
     if link.is_rejected and answer is not None:
         reason = REJECTIONS.get((answer.result_source or 0, answer.diagnostic or 0), "it gives no reason")
@@ -124,6 +119,11 @@ def _why_not(
         return kind(f"{place} rejects the association: {reason}")
     if link.rejected_contexts:
         return refused_contexts(destination, link.rejected_contexts)
+    trouble = _handshake_trouble(destination, settings)
+    if trouble:
+        return DestinationError(f"{place}: {trouble}")
+    if not reached:
+        return DestinationError(f"{place} cannot be reached: check that it runs, its host and port, and the firewall")
     return DestinationError(f"{place} accepts connections but aborts or does not answer an association request in time")
 
 
