@@ -4,6 +4,8 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 
+import psutil
+
 from tests.nodes import Node, PacsAddress
 from tests.waiting import until
 
@@ -21,10 +23,13 @@ class Cluster(Node):
         The Redis.
     parts : dict
         Processes beside the node's own by name; what stands before the dash is the command.
+    wrapped : set of str
+        Those of them that another program (``faketime``) runs.
     """
 
     broker_url: str = ""
     parts: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    wrapped: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         lines = f'wiring = "celery"\nbroker_url = "{self.broker_url}"'
@@ -35,6 +40,8 @@ class Cluster(Node):
         self.write_settings()
         command = name.partition("-")[0]
         options = ("--queues", BOTH_QUEUES) if command == "worker" else ()
+        if prefix:
+            self.wrapped.add(name)
         self.parts[name] = self.run(command, *options, log=self.folder / f"{name}.log", prefix=prefix)
         return self.parts[name].pid
 
@@ -46,8 +53,10 @@ class Cluster(Node):
     def end_part(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
         """End a part and give its exit code."""
         part = self.parts.pop(name)
-        part.send_signal(signal.SIGCONT)  # a frozen one hears nothing
-        part.send_signal(how)
+        # A wrapper would end alone.
+        program = psutil.Process(part.pid).children()[0] if name in self.wrapped else part
+        program.send_signal(signal.SIGCONT)  # a frozen one hears nothing
+        program.send_signal(how)
         return part.wait(PART_STOP_S)
 
     def kill_part(self, name: str) -> None:
