@@ -126,16 +126,26 @@ StackVerdict = ThickSeries | SeriesHeld | SeriesSkipped
 
 @dataclass(frozen=True)
 class DerivedInstance:
-    """One stored derived slice; ``sha256`` is of the whole file."""
+    """One stored instance of a result: a derived slice, or what is told about them; ``sha256`` is of the whole file."""
 
+    sop_class_uid: str
     sop_instance_uid: str
+    series_instance_uid: str
     path: Path
     sha256: str
 
 
 @dataclass(frozen=True)
 class DerivedSeries:
-    """A derived series on disk, checked and ready to leave."""
+    """A derived series on disk, checked and ready to leave.
+
+    Attributes
+    ----------
+    series_instance_uid : str
+        Of the derived slices.
+    instances : tuple of DerivedInstance
+        The slices in order, then what goes with them, in series of their own of the same study.
+    """
 
     study_instance_uid: str
     series_instance_uid: str
@@ -143,6 +153,11 @@ class DerivedSeries:
     instances: tuple[DerivedInstance, ...]
     source_series_uid: str
     check: SelfCheck
+
+    @property
+    def series_uids(self) -> tuple[str, ...]:
+        """Every series that the instances form, the derived slices' first."""
+        return tuple(dict.fromkeys(item.series_instance_uid for item in self.instances))
 
 
 @dataclass(frozen=True)

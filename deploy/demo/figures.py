@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmread
 
-from dicom_node.derive.writer import load_series
+from dicom_node.derive.manifest import load_series
 from sr_engine.evaluation.panel import coronal_panel
 from sr_engine.inference.restore import restore
 from sr_engine.intensity import IntensityRange

@@ -1,12 +1,10 @@
 """A derived series on disk: one file per slice, a manifest with every file's sha256, all of it durable.
 
-The caller passes a folder that no one reads yet and renames it when this returns; ``load_series`` reads it back.
+The caller passes a folder that no one reads yet and renames it when this returns; ``manifest`` reads it back.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +17,7 @@ from dicom_node import durable
 from dicom_node.derive.conformance import check_instance
 from dicom_node.derive.consistency import SeriesConsistency
 from dicom_node.derive.dataset import DerivedCTImage
+from dicom_node.derive.manifest import write_manifest
 from dicom_node.derive.pixels import stored_values
 from dicom_node.derive.places import slice_places
 from dicom_node.derive.plan import SeriesPlan, series_plan
@@ -26,10 +25,7 @@ from dicom_node.derive.values import clean_value
 from dicom_node.errors import InputError, StorageError
 from dicom_node.records import DerivedInstance, DerivedSeries, ThickSeries
 from dicom_node.settings import DeriveSettings
-from sr_engine.volume import SelfCheck, ThinVolume
-
-MANIFEST = "manifest.json"
-FORMAT = 1
+from sr_engine.volume import ThinVolume
 
 
 def write_series(
@@ -82,40 +78,11 @@ def write_series(
                 source_series_uid=plan.source_series_uid,
                 check=thin.check,
             )
-            durable.write_synced(folder / MANIFEST, _manifest(series, thin))
+            write_manifest(series, thin.model)
             durable.sync_folder(folder)
         except OSError as error:
             raise StorageError(f"The derived series cannot be written to {folder}: {error.strerror}") from error
     return series
-
-
-def load_series(folder: Path) -> DerivedSeries:
-    """Read a finished series back, every file proven by its sha256.
-
-    Raises
-    ------
-    StorageError
-        The manifest or a file is missing or damaged.
-    """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        instances = tuple(
-            DerivedInstance(row["sop_instance_uid"], folder / row["file"], row["sha256"])
-            for row in manifest["instances"]
-        )
-        check = SelfCheck(**manifest["check"])
-        study, series, source = (
-            manifest[key] for key in ("study_instance_uid", "series_instance_uid", "source_series_uid")
-        )
-    except OSError as error:
-        raise StorageError(
-            f"{folder / MANIFEST} cannot be read ({error.strerror}): restore the series again"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{folder / MANIFEST} is damaged: restore the series again") from error
-    for instance in instances:
-        _verify(instance)
-    return DerivedSeries(study, series, folder, instances, source, check)
 
 
 def _read_header(path: Path, number: int) -> Dataset:
@@ -144,7 +111,8 @@ def _write_slices(
         data = content.getvalue()
         durable.write_synced(path, data)
         digest = hashlib.sha256(data).hexdigest()
-        instances.append(DerivedInstance(str(image.SOPInstanceUID), path, digest))
+        identity = (str(image.SOPClassUID), str(image.SOPInstanceUID), str(image.SeriesInstanceUID))
+        instances.append(DerivedInstance(*identity, path, digest))
         if progress is not None:
             progress(len(instances), len(places))
     series.finish()
@@ -154,29 +122,3 @@ def _write_slices(
 def _locations(plan: SeriesPlan) -> tuple[float, ...] | None:
     values = [clean_value(source, "SliceLocation") for source in plan.sources]
     return None if any(value is None for value in values) else tuple(float(value) for value in values)
-
-
-def _manifest(series: DerivedSeries, thin: ThinVolume) -> bytes:
-    content = {
-        "format": FORMAT,
-        "study_instance_uid": series.study_instance_uid,
-        "series_instance_uid": series.series_instance_uid,
-        "source_series_uid": series.source_series_uid,
-        "model": asdict(thin.model),
-        "check": asdict(series.check),
-        "instances": [
-            {"sop_instance_uid": one.sop_instance_uid, "file": one.path.name, "sha256": one.sha256}
-            for one in series.instances
-        ],
-    }
-    return json.dumps(content, indent=1).encode()
-
-
-def _verify(instance: DerivedInstance) -> None:
-    try:
-        with instance.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"{instance.path} cannot be read ({error.strerror}): restore the series again") from error
-    if digest != instance.sha256:
-        raise StorageError(f"{instance.path} is not what was written: restore the series again")

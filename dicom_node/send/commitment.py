@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from threading import Event as Flag
 
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
 from pynetdicom import build_context, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import (  # type: ignore[attr-defined] # made at import
@@ -121,7 +120,7 @@ def _action(transaction_uid: str, instances: Sequence[DerivedInstance]) -> Datas
     action.ReferencedSOPSequence = []
     for instance in instances:
         item = Dataset()
-        item.ReferencedSOPClassUID = CTImageStorage
+        item.ReferencedSOPClassUID = instance.sop_class_uid
         item.ReferencedSOPInstanceUID = instance.sop_instance_uid
         action.ReferencedSOPSequence.append(item)
     return action

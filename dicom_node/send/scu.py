@@ -1,9 +1,9 @@
 """C-ECHO and C-STORE to a PACS (PS3.4 A, B). What is sent are the stored bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config as network_config
 from pynetdicom import build_context
 from pynetdicom.association import Association
@@ -18,6 +18,7 @@ from dicom_node.settings import SendSettings
 network_config.STORE_SEND_CHUNKED_DATASET = True
 
 SUCCESS = 0x0000
+SOP_CLASS_NOT_SUPPORTED = 0x0122
 # 01xx failures that no repetition heals (PS3.7 C): no such SOP class, not authorised, class-instance conflict.
 PERMANENT_01XX = frozenset({0x0117, 0x0118, 0x0119, 0x0122, 0x0124})
 
@@ -57,20 +58,22 @@ def store(
     DestinationError
         The association did not open or died: outcomes so far were reported, the rest can be sent later.
     DestinationRefused
-        The PACS refuses us or CT images.
+        The PACS refuses us or everything that is to be sent.
     StorageError
         A stored file cannot be read.
     """
     if not instances:
         return
     # One context each, so that the PACS says for each syntax whether it takes it; Implicit is every SCP's duty.
-    contexts = [build_context(CTImageStorage, syntax) for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)]
+    classes = dict.fromkeys(item.sop_class_uid for item in instances)
+    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    contexts = [build_context(kind, syntax) for kind in classes for syntax in syntaxes]
     with association(destination, calling_ae, contexts, settings) as link:
-        accepted = {context.transfer_syntax[0] for context in link.accepted_contexts}
+        accepted = {(context.abstract_syntax, context.transfer_syntax[0]) for context in link.accepted_contexts}
         if not accepted:
             raise refused_contexts(destination, link.rejected_contexts)
         for number, instance in enumerate(instances, 1):
-            status = _store_one(link, instance, as_it_is=ExplicitVRLittleEndian in accepted)
+            status = _store_one(link, instance, accepted)
             on_outcome(InstanceOutcome(instance.sop_instance_uid, status))
             if status is None:
                 raise DestinationError(
@@ -89,12 +92,15 @@ def failure_is_permanent(status: int | None) -> bool:
     return status & 0xF000 == 0xC000 or status & 0xFF00 == 0xA900 or status in PERMANENT_01XX
 
 
-def _store_one(link: Association, instance: DerivedInstance, *, as_it_is: bool) -> int | None:
-    """Status of one C-STORE; None where no answer came."""
+def _store_one(link: Association, instance: DerivedInstance, accepted: Set[tuple[str | None, str]]) -> int | None:
+    """Status of one C-STORE; None where no answer came. A class that the PACS does not take needs no asking."""
     if not link.is_established:
         return None
+    syntaxes = {syntax for kind, syntax in accepted if kind == instance.sop_class_uid}
+    if not syntaxes:
+        return SOP_CLASS_NOT_SUPPORTED
     try:
-        subject = instance.path if as_it_is else dcmread(instance.path)
+        subject = instance.path if ExplicitVRLittleEndian in syntaxes else dcmread(instance.path)
         answer = link.send_c_store(subject)
     except OSError as error:
         raise StorageError(f"{instance.path} cannot be read: {error.strerror}") from error

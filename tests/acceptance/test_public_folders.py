@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from dicom_node.derive.writer import load_series
+from dicom_node.derive.manifest import load_series
 from dicom_node.ledger import queries
 from dicom_node.ledger.queries import JobView
 from dicom_node.records import SliceHeader

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import migrations
-from dicom_node.derive.writer import load_series
+from dicom_node.derive.manifest import load_series
 from dicom_node.ledger import acts, claims, deliveries, purging, queries, receipts, switches
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import JobState, SeriesState

@@ -7,7 +7,7 @@ import structlog
 from pydicom.uid import generate_uid
 
 from dicom_node import crash
-from dicom_node.derive.writer import load_series
+from dicom_node.derive.manifest import load_series
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
 from dicom_node.ledger import circuits, commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
@@ -115,9 +115,7 @@ def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: 
     """Ask by C-FIND: no commitment was agreed, or its report did not come in time."""
     settings = node.settings.send
     try:
-        held = stored_instances(
-            destination, node.settings.receive.ae_title, result.study_instance_uid, result.series_instance_uid, settings
-        )
+        held = _held(destination, node, result)
     except DestinationError as error:
         last = claim.attempt >= settings.attempts or not error.retryable
         wait = None if last else backoff(claim.attempt, settings)
@@ -133,6 +131,13 @@ def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: 
         deliveries.missing(node.database, claim, absent, backoff(claim.attempt, settings))
     else:
         deliveries.unconfirmed(node.database, claim, f"sent, unverified: the PACS lists {len(absent)} too few", None)
+
+
+def _held(destination: Destination, node: Node, result: DerivedSeries) -> frozenset[str]:
+    """SOP Instance UIDs that a PACS lists of the series of a result."""
+    calling_ae, study = node.settings.receive.ae_title, result.study_instance_uid
+    found = (stored_instances(destination, calling_ae, study, uid, node.settings.send) for uid in result.series_uids)
+    return frozenset().union(*found)
 
 
 def _error_for(refused: list[InstanceOutcome], total: int) -> DestinationError:

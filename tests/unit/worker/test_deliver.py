@@ -1,15 +1,16 @@
 """A PACS that is not there is left alone after a few tries; its first answer lets everything go."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
+from dicom_node.derive.manifest import write_manifest
 from dicom_node.ledger import circuits, deliveries, jobs, queries
 from dicom_node.records import DerivedInstance, DerivedSeries
+from sr_engine.volume import ModelIdentity
 from tests.phantom import chest, write_dicom
 from tests.servers import Pacs, free_port
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
@@ -23,17 +24,21 @@ def stored_result(folder: Path) -> DerivedSeries:
     files = write_dicom(chest(shape=(21, 32, 32), pixel_mm=10).thick, folder)
     headers = [dcmread(path, stop_before_pixels=True) for path in files]
     found = tuple(
-        DerivedInstance(str(header.SOPInstanceUID), path, sha256(path.read_bytes()).hexdigest())
+        DerivedInstance(
+            str(header.SOPClassUID),
+            str(header.SOPInstanceUID),
+            str(header.SeriesInstanceUID),
+            path,
+            sha256(path.read_bytes()).hexdigest(),
+        )
         for header, path in zip(headers, files, strict=True)
     )
-    rows = [
-        {"sop_instance_uid": item.sop_instance_uid, "file": item.path.name, "sha256": item.sha256} for item in found
-    ]
-    uids = {"study_instance_uid": str(headers[0].StudyInstanceUID), "source_series_uid": "2.25.1"}
-    uids["series_instance_uid"] = str(headers[0].SeriesInstanceUID)
-    manifest = {"instances": rows, "check": asdict(result().check), **uids}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return replace(result(), folder=folder, instances=found)
+    stored = replace(
+        result(), study_instance_uid=str(headers[0].StudyInstanceUID),
+        series_instance_uid=found[0].series_instance_uid, folder=folder, instances=found,
+    )  # fmt: skip
+    write_manifest(stored, ModelIdentity("cubic", "cubic", "1", "0" * 64, learned=False))
+    return stored
 
 
 def node_with(folder: Path, port: int, ae_title: str) -> Node:

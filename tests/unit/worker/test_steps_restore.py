@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dicom_node.derive.writer import load_series
+from dicom_node.derive.manifest import load_series
 from dicom_node.ledger import acts, deliveries, queries
 from sr_engine import checkpoint
 from sr_engine.intensity import CT_RANGE

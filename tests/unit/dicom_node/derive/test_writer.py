@@ -12,8 +12,9 @@ import pytest
 
 from dicom_node.derive.attributes import RULES, Action
 from dicom_node.derive.conformance import check
+from dicom_node.derive.manifest import MANIFEST, load_series
 from dicom_node.derive.plan import series_description
-from dicom_node.derive.writer import MANIFEST, load_series, write_series
+from dicom_node.derive.writer import write_series
 from dicom_node.errors import ConformanceError, InputError, StorageError
 from dicom_node.records import DerivedSeries, ThickSeries
 from dicom_node.settings import DeriveSettings

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydicom.uid import CTImageStorage
+
 from dicom_node.ledger import jobs, receipts
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.jobs import Claim, NewJob
@@ -70,6 +72,8 @@ def claimed(database: Database, job_id: int) -> Claim:
 
 def result(count: int = 3) -> DerivedSeries:
     """A stored result."""
-    instances = tuple(DerivedInstance(f"2.25.7.{k}", Path(f"/results/{k}"), "b" * 64) for k in range(count))
+    instances = tuple(
+        DerivedInstance(CTImageStorage, f"2.25.7.{k}", "2.25.7", Path(f"/results/{k}"), "b" * 64) for k in range(count)
+    )
     check = SelfCheck(0.0, 1.0, 0.1, None, -1024.0, 1000.0, 1.0)
     return DerivedSeries("2.25.9", "2.25.7", Path("/results"), instances, SERIES, check)

@@ -38,7 +38,11 @@ Handlers = Sequence[tuple[object, Callable[..., object]]]
 def instances(tmp_path: Path) -> list[DerivedInstance]:
     """Six CT slices on disk."""
     paths = sorted(write_source(tmp_path / "slices", count=6).iterdir())
-    return [DerivedInstance(pydicom.dcmread(path).SOPInstanceUID, path, "") for path in paths]
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    return [
+        DerivedInstance(header.SOPClassUID, header.SOPInstanceUID, header.SeriesInstanceUID, path, "")
+        for header, path in zip(headers, paths, strict=True)
+    ]
 
 
 @contextmanager
