@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +81,11 @@ def orthanc(
     node_port: int = 0,
     storage_commitment: bool = True,
     ae_title: str = "ORTHANC",
+    plugins: Sequence[str] = (),
 ) -> Iterator[Pacs]:
     """Debian's Orthanc, which knows our node; ``url`` is its REST address.
 
+    ``plugins`` are its "DicomWeb" (at ``url``/dicom-web/) and "WebViewer" (see ``judges.viewed_in_orthanc``).
     Orthanc 1.10 cannot bind to one address, so it listens on all; it refuses web requests from elsewhere
     and associations of unknown AE titles or hosts. The same SOP Instance UID sent twice keeps the first content.
     """
@@ -92,7 +94,8 @@ def orthanc(
     folder = _made(folder)
     node = {"AET": node_ae, "Host": HOST, "Port": node_port, "AllowStorageCommitment": storage_commitment}
     options = folder / "orthanc.json"
-    options.write_text(json.dumps(_orthanc_options(folder, ae_title, port, http_port, node)), encoding="utf-8")
+    content = _orthanc_options(folder, ae_title, port, http_port, node) | _plugin_options(folder, plugins)
+    options.write_text(json.dumps(content), encoding="utf-8")
     url = f"http://{HOST}:{http_port}"
     with running([program, str(options)], folder, lambda: answers(f"{url}/system") and listens(port)) as daemon:
         log = folder / "orthanc.log"
@@ -218,6 +221,18 @@ def _orthanc_options(
         "OverwriteInstances": False,
         "StorageCommitmentReportsSize": 100,
         "DicomModalities": {"node": node} if node["Port"] else {},  # Orthanc refuses to start with port 0
+    }
+
+
+def _plugin_options(folder: Path, plugins: Sequence[str]) -> dict[str, object]:
+    found = [Path(f"/usr/share/orthanc/plugins/libOrthanc{name}.so") for name in plugins]
+    for path in found:
+        if not path.exists():
+            raise ServerError(f"{path} is missing: run `make system`, which installs Orthanc's plugins")
+    return {
+        "Plugins": [str(path) for path in found],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "Host": HOST},
+        "WebViewer": {"CachePath": str(folder / "cache"), "Threads": 1},
     }
 
 
