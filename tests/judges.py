@@ -1,12 +1,13 @@
-"""Programs of others that judge what leaves the node: dciodvfy, dcentvfy (dicom3tools) and dcm2niix."""
+"""Programs of others that judge what leaves the node: dciodvfy, dcentvfy (dicom3tools), dcm2niix, a web viewer."""
 
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
+from PIL import Image
 
-from tests.servers import find_program
+from tests.servers import Pacs, find_program
 
 
 def dciodvfy_errors(path: Path) -> list[str]:
@@ -27,6 +28,17 @@ def dcm2niix(folder: Path, out: Path) -> list[nib.Nifti1Image]:
     if done.returncode:
         raise AssertionError(f"dcm2niix ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return [nib.load(path) for path in sorted(out.glob("*.nii"))]
+
+
+def orthanc_viewer(pacs: Pacs, series: str, out: Path) -> Image.Image:
+    """What Orthanc's web viewer shows of a series, given by Orthanc's own name for it; ``out`` becomes a PNG."""
+    command = [
+        find_program("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        "--window-size=900,700", "--virtual-time-budget=8000", f"--user-data-dir={out.with_suffix('.profile')}",
+        f"--screenshot={out}", f"{pacs.url}/web-viewer/app/viewer.html?series={series}",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return Image.open(out)
 
 
 def _errors(command: list[str]) -> list[str]:
