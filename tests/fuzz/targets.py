@@ -6,27 +6,34 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.filereader import read_dataset
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, JPEGLossless, JPEGLosslessSV1
 from pynetdicom import pdu
 
 from dicom_node.errors import InputError, NodeError, SettingsError, UnreadableInstance
 from dicom_node.receive.part10 import encode_file, read_identity
 from dicom_node.records import SliceHeader
 from dicom_node.send.commitment import parse_report
+from dicom_node.series.codecs import PLUGINS
 from dicom_node.series.headers import read_header
 from dicom_node.series.judge import judge
 from dicom_node.series.voxels import read_slice
 from dicom_node.settings import SeriesSettings
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from tests.unit.dicom_node.receive.harness import ct_slice, encoded
-from tests.unit.dicom_node.series.samples import header
+from tests.unit.dicom_node.series.samples import dataset, header, write
 from worker.settings import load
 
 SERIES = SeriesSettings(maximum_pixels=512 * 512)
+COMPRESSED = tuple(PLUGINS)
+FRAME = 32  # rows and columns of a fuzzed frame
 Target = Callable[[bytes], None]
 
 
@@ -97,6 +104,20 @@ def protocol_data_unit(content: bytes) -> None:
         unit.to_primitive()
 
 
+def codec(content: bytes) -> None:
+    """A compressed frame in an honest header: what a decoder makes of it, or a refusal."""
+    if not content:
+        return
+    syntax = COMPRESSED[content[0] % len(COMPRESSED)]
+    image = dataset(np.zeros((FRAME, FRAME), "<i2"))
+    image.PixelData = encapsulate([content[1:] or bytes(2)])
+    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+    image.file_meta.TransferSyntaxUID = syntax
+    path = write(_folder(), image, "compressed.dcm")
+    with suppress(InputError):
+        read_slice(read_header(path, ""), SERIES)
+
+
 TARGETS: dict[str, Target] = {
     "ingest": ingest,
     "part10": part10,
@@ -104,6 +125,7 @@ TARGETS: dict[str, Target] = {
     "report": report,
     "settings": settings,
     "pdu": protocol_data_unit,
+    "codec": codec,
 }
 
 
@@ -123,6 +145,18 @@ def _file_seeds() -> Iterator[bytes]:
         uid = image.SOPInstanceUID
         names = {"sop_class_uid": CTImageStorage, "sop_instance_uid": uid}
         yield encode_file(seed[1:], **names, transfer_syntax_uid=syntax, calling_ae="FUZZ")
+
+
+def _codec_seeds() -> Iterator[bytes]:
+    image = dataset(np.arange(FRAME * FRAME, dtype="<i2").reshape(FRAME, FRAME))
+    for number, syntax in enumerate(COMPRESSED):
+        if syntax in (JPEGLossless, JPEGLosslessSV1):
+            frame = imagecodecs.ljpeg_encode(image.pixel_array.view("<u2"))
+        else:
+            packed = deepcopy(image)
+            packed.compress(syntax, generate_instance_uid=False)
+            frame = get_frame(packed.PixelData, 0, number_of_frames=1)
+        yield bytes([number]) + frame
 
 
 def _report_seeds() -> Iterator[bytes]:
@@ -149,6 +183,7 @@ SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "report": _report_seeds,
     "settings": lambda: iter([Path("settings.toml").read_bytes()]),
     "pdu": _pdu_seeds,
+    "codec": _codec_seeds,
 }
 
 

@@ -55,6 +55,19 @@ def test_noise_is_refused():
         read_identity(bytes(range(256)) * 40, ExplicitVRLittleEndian)
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_sequences_nested_a_hundred_thousand_deep_are_refused(closed: bool):
+    """Each level costs a parser a frame of its stack; what no scanner sends must not end the process."""
+    depth, undefined = 100_000, b"\xff\xff\xff\xff"
+    opening = b"\x08\x00\x40\x11SQ\0\0" + undefined + b"\xfe\xff\x00\xe0" + undefined
+    closing = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    whole = encoded(ct_slice())
+    pixels = whole.index(b"\xe0\x7f\x10\x00")
+    bomb = whole[:pixels] + opening * depth + (closing * depth if closed else b"") + whole[pixels:]
+    with pytest.raises(UnreadableInstance):
+        read_identity(bomb, ExplicitVRLittleEndian)
+
+
 def test_the_file_made_is_part_10_with_our_name_and_the_senders(tmp_path: Path):
     data_set = encoded(ct_slice(), ImplicitVRLittleEndian)
     content = encode_file(
