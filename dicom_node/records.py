@@ -162,31 +162,39 @@ class DerivedSeries:
 
 @dataclass(frozen=True)
 class InstanceOutcome:
-    """What a PACS answered to one C-STORE (PS3.4 B.2.3, PS3.7 C): ``status`` is None when no answer came."""
+    """What a destination answered for one instance (PS3.4 B.2.3, PS3.7 C, PS3.18 10.5.3).
+
+    ``status`` is None when no answer came.
+    """
 
     sop_instance_uid: str
     status: int | None
 
     @property
     def stored(self) -> bool:
-        """True for success 0x0000 and the warnings 0xBxxx, which keep the instance."""
-        return self.status is not None and (self.status == 0 or self.status & 0xF000 == 0xB000)
+        """True for success 0x0000, the warnings 0xBxxx, which keep the instance, and 0x0111.
+
+        That one says that the UID is there already: we sent it, for our UIDs name one content.
+        """
+        return self.status is not None and (self.status in {0x0000, 0x0111} or self.status & 0xF000 == 0xB000)
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A PACS that derived series go to.
+    """A PACS that derived series go to by C-STORE.
 
     Attributes
     ----------
     name : str
-        The admin's name for it, unique.
+        The admin's name for it, unique among all destinations.
     storage_commitment : bool
         Ask for storage commitment before C-FIND.
     tls : bool
         Call it by TLS.
     tls_name : str
         The name that its certificate must bear; empty: ``host``.
+    compression : str
+        Of images, where it takes them so: none, jpeg-ls, jpeg2000 or rle.
     """
 
     name: str
@@ -196,6 +204,49 @@ class Destination:
     storage_commitment: bool
     tls: bool = False
     tls_name: str = ""
+    compression: str = "none"
+
+
+@dataclass(frozen=True)
+class WebDestination:
+    """A DICOMweb service that derived series go to by STOW-RS.
+
+    Attributes
+    ----------
+    url : str
+        The root of the service (PS3.18 8.2), without what follows ``/studies``.
+    auth : str
+        none, basic, bearer or oauth.
+    secret_file : Path or None
+        Holds the password, the token or the client's secret.
+    authorities : Path or None
+        Whose certificates are believed; None: the public authorities.
+    certificate, key : Path or None
+        What we show by TLS.
+    """
+
+    name: str
+    url: str
+    auth: str = "none"
+    username: str = ""
+    secret_file: Path | None = None
+    token_url: str | None = None
+    client_id: str = ""
+    scope: str = ""
+    authorities: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
+class FolderDestination:
+    """An existing folder that derived series are written into."""
+
+    name: str
+    path: Path
+
+
+AnyDestination = Destination | WebDestination | FolderDestination
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,37 @@
 """What the node's rooms can be told. The worker passes the values in; nothing here reads a file."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 AETitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+DestinationName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _plain_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("it begins with https:// and a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("no user, password, ? or # belongs here: who we are is said by auth")
+    return url.rstrip("/")
+
+
+ServiceUrl = Annotated[str, AfterValidator(_plain_url)]
 
 
 class Table(BaseModel):
@@ -99,21 +123,73 @@ class DeriveSettings(Table):
 
 
 class DestinationSettings(Table):
-    """One [[send.pacs]]: a PACS that derived series go to."""
+    """One [[send.pacs]]: a PACS that derived series go to by C-STORE."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: DestinationName
     ae_title: AETitle
     host: str
     port: Port
     storage_commitment: bool = False
     tls: bool = False
     tls_name: str = ""
+    compression: Literal["none", "jpeg-ls", "jpeg2000", "rle"] = "none"
+
+
+class WebSettings(Table):
+    """One [[send.dicomweb]]: a DICOMweb service that derived series go to by STOW-RS."""
+
+    name: DestinationName
+    url: ServiceUrl
+    auth: Literal["none", "basic", "bearer", "oauth"] = "none"
+    username: str = ""
+    secret_file: Path | None = None
+    token_url: ServiceUrl | None = None
+    client_id: str = ""
+    scope: str = ""
+    authorities: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """What each way of saying who we are needs; and a secret goes over no open line."""
+        needs = {"none": (), "basic": ("username", "secret_file"), "bearer": ("secret_file",)}.get(
+            self.auth, ("token_url", "client_id", "secret_file")
+        )
+        missing = [key for key in needs if not getattr(self, key)]
+        if missing:
+            raise ValueError(f'auth = "{self.auth}" needs {" and ".join(missing)}')
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if self.auth != "none" and not all(_private(url) for url in (self.url, self.token_url) if url):
+            raise ValueError(f'auth = "{self.auth}" would send a secret without encryption: use https')
+        return self
+
+
+def _private(url: str) -> bool:
+    """Whether nobody reads along: by TLS, or on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return True
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+class FolderSettings(Table):
+    """One [[send.folder]]: an existing folder that derived series are written into."""
+
+    name: DestinationName
+    path: Path
 
 
 class SendSettings(Table):
     """[send]: delivery."""
 
     pacs: tuple[DestinationSettings, ...] = ()
+    dicomweb: tuple[WebSettings, ...] = ()
+    folder: tuple[FolderSettings, ...] = ()
     tls: TlsSettings | None = None
     connect_timeout_s: float = Field(default=10.0, gt=0)
     response_timeout_s: float = Field(default=60.0, gt=0)

@@ -37,6 +37,19 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
     return _context(ssl.PROTOCOL_TLS_CLIENT, settings)
 
 
+def web_context(certificate: Path | None, key: Path | None, authorities: Path | None) -> ssl.SSLContext:
+    """For calling a web service, each of the three where it is named; else its certificate is of a public authority.
+
+    SettingsError as from `server_context`.
+    """
+    context = _profile(ssl.PROTOCOL_TLS_CLIENT)
+    if certificate is not None and key is not None:
+        _show(context, certificate, key)
+    if authorities is not None:
+        _believe(context, authorities)
+    return context
+
+
 def certificate_names(connection: ssl.SSLSocket) -> frozenset[str]:
     """What the peer's verified certificate may be called in settings: its names, and ``sha256:`` with its fingerprint.
 
@@ -50,23 +63,37 @@ def certificate_names(connection: ssl.SSLSocket) -> frozenset[str]:
 
 
 def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
+    context = _profile(protocol)
+    _show(context, settings.certificate, settings.key)
+    _believe(context, settings.authorities)
+    return context
+
+
+def _profile(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    for key in TlsSettings.model_fields:
-        _must_exist(key, getattr(settings, key))
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    _must_exist("certificate", certificate)
+    _must_exist("key", key)
     try:
-        context.load_cert_chain(settings.certificate, settings.key)
+        context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"{settings.certificate} and {settings.key} are not a certificate and its key, both PEM: "
+            f"{certificate} and {key} are not a certificate and its key, both PEM: "
             f"{error.args[-1] if error.args else error}"
         ) from error
+
+
+def _believe(context: ssl.SSLContext, authorities: Path) -> None:
+    _must_exist("authorities", authorities)
     try:
-        context.load_verify_locations(settings.authorities)
+        context.load_verify_locations(authorities)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{settings.authorities} holds no certificates of authorities in PEM") from error
-    return context
+        raise SettingsError(f"{authorities} holds no certificates of authorities in PEM") from error
 
 
 def _must_exist(key: str, path: Path) -> None:

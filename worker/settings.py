@@ -11,12 +11,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from dicom_node.errors import SettingsError
 from dicom_node.settings import (
     DeriveSettings,
+    DestinationSettings,
+    FolderSettings,
     LedgerSettings,
     ReceiveSettings,
     SendSettings,
     SeriesSettings,
     Table,
     TlsSettings,
+    WebSettings,
 )
 from sr_engine.settings import EngineSettings
 
@@ -100,9 +103,9 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         raise SettingsError(f"{path}: {'; '.join(_sentence(item) for item in error.errors())}") from error
     settings = _anchored(settings, path.resolve().parent)
-    names = [pacs.name for pacs in settings.send.pacs]
+    names = destination_names(settings)
     if len(set(names)) < len(names):
-        raise SettingsError(f"{path}: [[send.pacs]] names must differ: {', '.join(names)}")
+        raise SettingsError(f"{path}: [send] destinations' names must differ: {', '.join(names)}")
     if settings.send.tls is None and any(pacs.tls for pacs in settings.send.pacs):
         raise SettingsError(f"{path}: a [[send.pacs]] has tls = true, which needs the files of [send.tls]")
     if settings.receive.share_port and settings.ledger.url.startswith("sqlite"):
@@ -113,12 +116,19 @@ def load(path: Path) -> Settings:
     return settings
 
 
+def destination_names(settings: Settings) -> tuple[str, ...]:
+    """Names of everything that results go to, of whichever kind."""
+    send = settings.send
+    found: list[DestinationSettings | WebSettings | FolderSettings] = [*send.pacs, *send.dicomweb, *send.folder]
+    return tuple(item.name for item in found)
+
+
 def _anchored(settings: Settings, base: Path) -> Settings:
     """The settings with relative paths taken from the settings file's folder, wherever the program is started."""
     receive = settings.receive.model_copy(
         update={"spool": base / settings.receive.spool, "tls": _anchored_tls(settings.receive.tls, base)}
     )
-    send = settings.send.model_copy(update={"tls": _anchored_tls(settings.send.tls, base)})
+    send = _anchored_send(settings.send, base)
     worker = settings.worker.model_copy(update={"results": base / settings.worker.results})
     weights = settings.engine.weights and base / settings.engine.weights
     engine = settings.engine.model_copy(update={"weights": weights})
@@ -127,6 +137,18 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     ledger = settings.ledger.model_copy(update={"url": url})
     anchored = {"receive": receive, "send": send, "worker": worker, "engine": engine, "ledger": ledger}
     return settings.model_copy(update=anchored)
+
+
+def _anchored_send(send: SendSettings, base: Path) -> SendSettings:
+    """The same for the files and folders of [send]."""
+    files = ("secret_file", "authorities", "certificate", "key")
+    services = (
+        service.model_copy(update={key: file and base / file for key in files for file in [getattr(service, key)]})
+        for service in send.dicomweb
+    )
+    folders = (folder.model_copy(update={"path": base / folder.path}) for folder in send.folder)
+    tls = _anchored_tls(send.tls, base)
+    return send.model_copy(update={"tls": tls, "dicomweb": tuple(services), "folder": tuple(folders)})
 
 
 def _anchored_tls(tls: TlsSettings | None, base: Path) -> TlsSettings | None:

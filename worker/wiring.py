@@ -12,7 +12,7 @@ import migrations
 from dicom_node import crash
 from dicom_node.ledger.database import Database
 from dicom_node.receive.spool import Spool
-from dicom_node.records import Destination
+from dicom_node.records import AnyDestination, Destination, FolderDestination, WebDestination
 from sr_engine.volume import ModelIdentity
 from worker.settings import Settings
 
@@ -46,9 +46,13 @@ class Node:
         return identify(self.settings.engine)
 
     @cached_property
-    def destinations(self) -> dict[str, Destination]:
-        """The PACSs by name."""
-        return {pacs.name: Destination(**pacs.model_dump()) for pacs in self.settings.send.pacs}
+    def destinations(self) -> dict[str, AnyDestination]:
+        """Everything that results go to, by name."""
+        send = self.settings.send
+        found: list[AnyDestination] = [Destination(**pacs.model_dump()) for pacs in send.pacs]
+        found += [WebDestination(**service.model_dump()) for service in send.dicomweb]
+        found += [FolderDestination(**folder.model_dump()) for folder in send.folder]
+        return {item.name: item for item in found}
 
     @cached_property
     def config_digest(self) -> str:

@@ -154,7 +154,7 @@ def missing(database: Database, claim_: DeliveryClaim, absent: Sequence[str], re
         now = database_now(connection)
         unstore(connection, claim_.delivery_id, absent)
         values = {"due_at": now + timedelta(seconds=retry_in_s), "rung_at": None, "transaction_uid": None}
-        reason = f"the PACS lacks {len(absent)} instances that it had accepted; sending them again"
+        reason = f"{claim_.destination} lacks {len(absent)} instances that it had accepted; sending them again"
         _leave(connection, database.actor, now, claim_, DeliveryState.PENDING, reason, values)
 
 

@@ -5,7 +5,7 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined] # made at import
 
 from dicom_node.errors import DestinationError
-from dicom_node.records import Destination
+from dicom_node.records import DerivedSeries, Destination
 from dicom_node.send.association import association
 from dicom_node.settings import SendSettings
 
@@ -40,3 +40,10 @@ def stored_instances(
         reason = "broke off" if final is None else f"answered 0x{final:04X}"
         raise DestinationError(f"PACS {destination.name} {reason} when asked what it holds of a derived series")
     return frozenset(found - {""})
+
+
+def held(destination: Destination, calling_ae: str, result: DerivedSeries, settings: SendSettings) -> frozenset[str]:
+    """SOP Instance UIDs that a PACS lists of the series of a result; errors as from `stored_instances`."""
+    study = result.study_instance_uid
+    found = (stored_instances(destination, calling_ae, study, uid, settings) for uid in result.series_uids)
+    return frozenset().union(*found)

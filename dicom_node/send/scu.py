@@ -1,8 +1,10 @@
-"""C-ECHO and C-STORE to a PACS (PS3.4 A, B). What is sent are the stored bytes."""
+"""C-ECHO and C-STORE to a PACS (PS3.4 A, B). What is sent are the stored bytes, or their pixels compressed."""
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config as network_config
 from pynetdicom import build_context
@@ -12,6 +14,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined] # ma
 from dicom_node.errors import DestinationError, DestinationRefused, StorageError
 from dicom_node.records import DerivedInstance, Destination, InstanceOutcome
 from dicom_node.send.association import association, refused_contexts
+from dicom_node.send.compression import SYNTAXES, compressed, has_pixels
 from dicom_node.settings import SendSettings
 
 # pynetdicom knows no other way to send a file's bytes as they are; it affects sending by path alone.
@@ -64,14 +67,16 @@ def store(
     """
     if not instances:
         return
-    # One context each, so that the PACS says for each syntax whether it takes it; Implicit is every SCP's duty.
-    classes = dict.fromkeys(item.sop_class_uid for item in instances)
-    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-    contexts = [build_context(kind, syntax) for kind in classes for syntax in syntaxes]
+    wanted = _wanted(destination, instances)
+    # One context each, so that the PACS says for each syntax whether it takes it.
+    contexts = [build_context(kind, syntax) for kind, syntaxes in wanted.items() for syntax in syntaxes]
     with association(destination, calling_ae, contexts, settings) as link:
-        accepted = {(context.abstract_syntax, context.transfer_syntax[0]) for context in link.accepted_contexts}
-        if not accepted:
+        taken = {(context.abstract_syntax, context.transfer_syntax[0]) for context in link.accepted_contexts}
+        if not taken:
             raise refused_contexts(destination, link.rejected_contexts)
+        accepted = {
+            kind: [syntax for syntax in syntaxes if (kind, syntax) in taken] for kind, syntaxes in wanted.items()
+        }
         for number, instance in enumerate(instances, 1):
             status = _store_one(link, instance, accepted)
             on_outcome(InstanceOutcome(instance.sop_instance_uid, status))
@@ -92,20 +97,47 @@ def failure_is_permanent(status: int | None) -> bool:
     return status & 0xF000 == 0xC000 or status & 0xFF00 == 0xA900 or status in PERMANENT_01XX
 
 
-def _store_one(link: Association, instance: DerivedInstance, accepted: Set[tuple[str | None, str]]) -> int | None:
+def _wanted(destination: Destination, instances: Sequence[DerivedInstance]) -> dict[str, list[str]]:
+    """Transfer syntaxes by SOP class, the one we like best first; Implicit is every SCP's duty.
+
+    Only images are offered compressed; the first instance of a class tells whether it is one of images.
+    """
+    firsts = {item.sop_class_uid: item for item in reversed(instances)}
+    plain: list[str] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+    best = SYNTAXES.get(destination.compression)
+    try:
+        return {
+            kind: [best, *plain] if best is not None and has_pixels(item.path) else plain
+            for kind, item in firsts.items()
+        }
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _store_one(link: Association, instance: DerivedInstance, accepted: Mapping[str, Sequence[str]]) -> int | None:
     """Status of one C-STORE; None where no answer came. A class that the PACS does not take needs no asking."""
     if not link.is_established:
         return None
-    syntaxes = {syntax for kind, syntax in accepted if kind == instance.sop_class_uid}
+    syntaxes = accepted[instance.sop_class_uid]
     if not syntaxes:
         return SOP_CLASS_NOT_SUPPORTED
     try:
-        subject = instance.path if ExplicitVRLittleEndian in syntaxes else dcmread(instance.path)
-        answer = link.send_c_store(subject)
+        answer = link.send_c_store(_encoded(instance.path, syntaxes[0]))
     except OSError as error:
-        raise StorageError(f"{instance.path} cannot be read: {error.strerror}") from error
+        raise _unreadable(error) from error
     except RuntimeError:
         # The association ended between the question above and the request.
         return None
     status = answer.get("Status")
     return None if status is None else int(status)
+
+
+def _encoded(path: Path, syntax: str) -> Path | Dataset:
+    """A stored instance for a transfer syntax: its file where that is how it is stored."""
+    if syntax == ExplicitVRLittleEndian:
+        return path
+    return dcmread(path) if syntax == ImplicitVRLittleEndian else compressed(path, syntax)
+
+
+def _unreadable(error: OSError) -> StorageError:
+    return StorageError(f"{error.filename} cannot be read: {error.strerror}")

@@ -10,7 +10,9 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from dicom_node.receive.scp import ports
-from dicom_node.send.scu import echo as send_echo
+from dicom_node.records import WebDestination
+from dicom_node.send.ways import way_to
+from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.settings import Settings
@@ -30,31 +32,33 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
         _check_port(settings.receive.host, port)
         console.print(f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
     _check_tls(settings)
-    model = open_node(settings, "check").model
+    node = open_node(settings, "check")
+    model = node.model
     weights = f"weights {model.version}" if model.learned else "needs no weights"
     console.print(f"[green]ok[/]  network    {model.title} ({weights})")
-    for pacs in settings.send.pacs:
-        console.print(
-            f"    pacs       {pacs.name}: {pacs.ae_title} on {pacs.host}:{pacs.port}; try `thinslice echo {pacs.name}`"
-        )
-    if not settings.send.pacs:
-        console.print("[yellow]--[/]  pacs       none is configured: results stay on this node")
+    for name, destination in node.destinations.items():
+        if isinstance(destination, WebDestination):
+            check_files(destination)
+        way = way_to(destination)
+        console.print(f"    {way.kind:<9}  {escape(f'{name}: {way.place(destination)}; try `thinslice echo {name}`')}")
+    if not node.destinations:
+        console.print("[yellow]--[/]  send       no destination is configured: results stay on this node")
 
 
 def echo(
-    pacs: Annotated[str, typer.Argument(help="Name of a PACS in the settings.")],
+    name: Annotated[str, typer.Argument(help="Name of a destination in the settings: a PACS, DICOMweb or folder.")],
     config: Config = DEFAULT_CONFIG,
 ) -> None:
-    """Send a C-ECHO to a PACS: whether it answers, and knows our AE title."""
+    """Try a destination: whether a PACS answers C-ECHO, DICOMweb a query, whether a folder can be written."""
     settings = settings_from(config)
-    destinations = {item.name: item for item in settings.send.pacs}
-    if pacs not in destinations:
-        known = ", ".join(destinations) or "none"
-        raise SettingsError(f"{config} names no PACS {pacs!r}; it names: {known}")
     node = open_node(settings, "admin")
-    destination = node.destinations[pacs]
-    send_echo(destination, settings.receive.ae_title, settings.send)
-    console.print(f"[green]ok[/]  {pacs}: {destination.ae_title} on {destination.host}:{destination.port} answers")
+    destination = node.destinations.get(name)
+    if destination is None:
+        known = ", ".join(node.destinations) or "none"
+        raise SettingsError(f"{config} names no destination {name!r}; it names: {known}")
+    way = way_to(destination)
+    way.echo(destination, settings.receive.ae_title, settings.send)
+    console.print(f"[green]ok[/]  {escape(f'{name}: {way.place(destination)} answers')}")
 
 
 def _check_folder(name: str, folder: Path) -> None:

@@ -12,10 +12,10 @@ from dicom_node.errors import DestinationError, DestinationRefused, NodeError, S
 from dicom_node.ledger import circuits, commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState
-from dicom_node.records import CommitmentReport, DerivedSeries, Destination, InstanceOutcome
-from dicom_node.send import scu
+from dicom_node.records import AnyDestination, CommitmentReport, DerivedSeries, Destination, InstanceOutcome
 from dicom_node.send.commitment import request
-from dicom_node.send.query import stored_instances
+from dicom_node.send.scu import failure_is_permanent
+from dicom_node.send.ways import way_to
 from worker.owner import this_owner
 from worker.retry import Fate, after_send_error, backoff, circuit_pause
 from worker.steps.heartbeat import heartbeat
@@ -47,7 +47,7 @@ def _step(node: Node, claim: DeliveryClaim) -> None:
     destination = node.destinations.get(claim.destination)
     if destination is None:
         raise DestinationRefused(
-            f"settings name no PACS {claim.destination!r} any more; add it to [[send.pacs]] and retry"
+            f"settings name no destination {claim.destination!r} any more; add it to [send] and retry"
         )
     result = load_series(Path(claim.result))
     if claim.state is DeliveryState.SENDING:
@@ -56,13 +56,13 @@ def _step(node: Node, claim: DeliveryClaim) -> None:
         _verify(node, claim, destination, result)
 
 
-def _send(node: Node, claim: DeliveryClaim, destination: Destination, result: DerivedSeries) -> None:
+def _send(node: Node, claim: DeliveryClaim, destination: AnyDestination, result: DerivedSeries) -> None:
     rest = [item for item in result.instances if item.sop_instance_uid in claim.unsent]
     answers = _Answers(node, claim)
     try:
-        scu.store(destination, node.settings.receive.ae_title, rest, node.settings.send, answers.add)
+        way_to(destination).store(destination, node.settings.receive.ae_title, rest, node.settings.send, answers.add)
     except DestinationError as error:
-        if not answers.association_worked:
+        if not answers.it_answered:
             _count_failure(node, destination, error)
         raise
     finally:
@@ -75,16 +75,16 @@ def _send(node: Node, claim: DeliveryClaim, destination: Destination, result: De
     _ask_for_confirmation(node, claim, destination, result)
 
 
-def _count_failure(node: Node, destination: Destination, error: DestinationError) -> None:
-    """No association came about, or it died before the first answer: after a few of these the PACS is left alone."""
+def _count_failure(node: Node, destination: AnyDestination, error: DestinationError) -> None:
+    """Nothing came about, or it ended before the first answer: after a few of these the destination is left alone."""
     settings = node.settings.send
     if circuits.failed(node.database, destination.name, str(error), settings.circuit_failures, circuit_pause(settings)):
-        log.warning("the PACS does not answer and is left alone for a while", pacs=destination.name)
+        log.warning("a destination does not answer and is left alone for a while", destination=destination.name)
 
 
-def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: Destination, result: DerivedSeries) -> None:
+def _ask_for_confirmation(node: Node, claim: DeliveryClaim, destination: AnyDestination, result: DerivedSeries) -> None:
     """The transaction is in the ledger before the PACS hears of it: its report may come at once."""
-    if not destination.storage_commitment:
+    if not isinstance(destination, Destination) or not destination.storage_commitment:
         deliveries.sent(node.database, claim, transaction_uid=None, ask_in_s=0)
         return
     settings = node.settings.send
@@ -111,11 +111,11 @@ def apply_report(node: Node, report: CommitmentReport) -> bool:
     return known
 
 
-def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: DerivedSeries) -> None:
-    """Ask by C-FIND: no commitment was agreed, or its report did not come in time."""
-    settings = node.settings.send
+def _verify(node: Node, claim: DeliveryClaim, destination: AnyDestination, result: DerivedSeries) -> None:
+    """Ask what it holds: no commitment was agreed, or its report did not come in time."""
+    settings, way = node.settings.send, way_to(destination)
     try:
-        held = _held(destination, node, result)
+        held = way.held(destination, node.settings.receive.ae_title, result, settings)
     except DestinationError as error:
         last = claim.attempt >= settings.attempts or not error.retryable
         wait = None if last else backoff(claim.attempt, settings)
@@ -125,19 +125,14 @@ def _verify(node: Node, claim: DeliveryClaim, destination: Destination, result: 
     circuits.worked(node.database, claim.destination)
     absent = [item.sop_instance_uid for item in result.instances if item.sop_instance_uid not in held]
     if not absent:
-        deliveries.verified(node.database, claim, "C-FIND")
-        log.info("delivery verified", delivery=claim.delivery_id, by="C-FIND")
+        deliveries.verified(node.database, claim, way.confirms_by)
+        log.info("delivery verified", delivery=claim.delivery_id, by=way.confirms_by)
     elif claim.attempt < settings.attempts:
         deliveries.missing(node.database, claim, absent, backoff(claim.attempt, settings))
     else:
-        deliveries.unconfirmed(node.database, claim, f"sent, unverified: the PACS lists {len(absent)} too few", None)
-
-
-def _held(destination: Destination, node: Node, result: DerivedSeries) -> frozenset[str]:
-    """SOP Instance UIDs that a PACS lists of the series of a result."""
-    calling_ae, study = node.settings.receive.ae_title, result.study_instance_uid
-    found = (stored_instances(destination, calling_ae, study, uid, node.settings.send) for uid in result.series_uids)
-    return frozenset().union(*found)
+        deliveries.unconfirmed(
+            node.database, claim, f"sent, unverified: {claim.destination} lists {len(absent)} too few", None
+        )
 
 
 def _error_for(refused: list[InstanceOutcome], total: int) -> DestinationError:
@@ -145,7 +140,7 @@ def _error_for(refused: list[InstanceOutcome], total: int) -> DestinationError:
     statuses = sorted({item.status for item in refused if item.status is not None})
     shown = ", ".join(f"0x{status:04X}" for status in statuses) or "no answer"
     sentence = f"the PACS refused {len(refused)} of {total} instances ({shown})"
-    permanent = any(scu.failure_is_permanent(status) for status in statuses)
+    permanent = any(failure_is_permanent(status) for status in statuses)
     return DestinationRefused(sentence) if permanent else DestinationError(sentence)
 
 
@@ -171,8 +166,8 @@ class _Answers:
         self._flushed = time.monotonic()
 
     @property
-    def association_worked(self) -> bool:
-        """The PACS answered something."""
+    def it_answered(self) -> bool:
+        """The destination said something of an instance."""
         return any(item.status is not None for item in self.all)
 
     def add(self, outcome: InstanceOutcome) -> None:
@@ -187,7 +182,7 @@ class _Answers:
         """Write what waits."""
         if self._waiting:
             deliveries.answered(self._node.database, self._claim, self._waiting)
-            if not self._known_to_work and self.association_worked:
+            if not self._known_to_work and self.it_answered:
                 circuits.worked(self._node.database, self._claim.destination)
                 self._known_to_work = True
         self._waiting, self._flushed = [], time.monotonic()
