@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def write(content: bytes, path: Path, *, part: Path, modified: datetime) -> None:
+def write(content: bytes, path: Path, *, part: Path, modified: datetime | None = None) -> None:
     """Put a file under its name for good, replacing one that is there; `part` is its name until it is whole.
 
     Raises

@@ -116,14 +116,17 @@ def qrscp(folder: Path, *, ae_title: str = "QRSCP", port: int = 0) -> Iterator[P
 
 @contextmanager
 def storescp(
-    folder: Path, *, ae_title: str = "STORESCP", port: int = 0, tls: TlsSettings | None = None
+    folder: Path, *, ae_title: str = "STORESCP", port: int = 0, tls: TlsSettings | None = None, takes: str = "+xa"
 ) -> Iterator[Pacs]:
-    """DCMTK's storescp, which writes what it receives bit by bit into ``folder/received``; ``tls``: by TLS alone."""
+    """DCMTK's storescp, which writes what it receives bit by bit into ``folder/received``.
+
+    ``tls``: by TLS alone. ``takes`` is its option for transfer syntaxes, for example +xt for JPEG-LS.
+    """
     port = _claimed(port)
     folder = _made(folder)
     received = _made(folder / "received")
     # The virtual environment has a storescp of pynetdicom's, so DCMTK's is named by its full path.
-    options = ["--fork", "+xa", "+B", "-aet", ae_title, "-od", str(received), *dcmtk_tls(tls)]
+    options = ["--fork", takes, "+B", "-aet", ae_title, "-od", str(received), *dcmtk_tls(tls)]
     command = ["/usr/bin/storescp", *options, str(port)]
     find_program(command[0])
     with running(command, folder, lambda: listens(port)) as daemon:

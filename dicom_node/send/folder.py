@@ -37,8 +37,9 @@ def store(
         except OSError as error:
             raise StorageError(f"{instance.path} cannot be read: {error.strerror}") from error
         _must_exist(destination)
+        path = _place(destination, instance)
         try:
-            _write(content, _place(destination, instance))
+            durable.write(content, path, part=path.with_suffix(".part"))
         except OSError as error:
             raise _trouble(destination, "written", error) from error
         on_outcome(InstanceOutcome(instance.sop_instance_uid, STORED))
@@ -70,14 +71,6 @@ def echo(destination: FolderDestination, _calling_ae: str, _settings: SendSettin
 def _place(destination: FolderDestination, instance: DerivedInstance) -> Path:
     """Where an instance goes; both UIDs are ours, and say nothing of the patient."""
     return destination.path / instance.series_instance_uid / f"{instance.sop_instance_uid}.dcm"
-
-
-def _write(content: bytes, path: Path) -> None:
-    durable.make_folder(path.parent)
-    part = path.with_suffix(".part")
-    durable.write_synced(part, content)
-    part.replace(path)
-    durable.sync_folder(path.parent)
 
 
 def _digest(path: Path) -> str:

@@ -122,7 +122,8 @@ def _store_one(link: Association, instance: DerivedInstance, accepted: Mapping[s
     if not syntaxes:
         return SOP_CLASS_NOT_SUPPORTED
     try:
-        answer = link.send_c_store(_encoded(instance.path, syntaxes[0]))
+        subject = _encoded(instance.path, syntaxes)
+        answer = link.send_c_store(subject)
     except OSError as error:
         raise _unreadable(error) from error
     except RuntimeError:
@@ -132,11 +133,22 @@ def _store_one(link: Association, instance: DerivedInstance, accepted: Mapping[s
     return None if status is None else int(status)
 
 
-def _encoded(path: Path, syntax: str) -> Path | Dataset:
-    """A stored instance for a transfer syntax: its file where that is how it is stored."""
-    if syntax == ExplicitVRLittleEndian:
+def _encoded(path: Path, syntaxes: Sequence[str]) -> Path | Dataset:
+    """A stored instance for the first of the transfer syntaxes that it can have: its file where it is stored so."""
+    best, *others = syntaxes
+    if best == ExplicitVRLittleEndian:
         return path
-    return dcmread(path) if syntax == ImplicitVRLittleEndian else compressed(path, syntax)
+    if best == ImplicitVRLittleEndian:
+        return dcmread(path)
+    try:
+        return compressed(path, best)
+    except (RuntimeError, ValueError) as error:  # openjpeg, for example, makes nothing of 16 pixels
+        if others:
+            return _encoded(path, others)
+        raise DestinationRefused(
+            "the PACS takes images only compressed, which one of these cannot be: have it take Explicit VR Little "
+            "Endian, or choose another compression in [[send.pacs]]"
+        ) from error
 
 
 def _unreadable(error: OSError) -> StorageError:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from dicom_node.errors import SettingsError
-from worker.settings import Settings, known_keys, load
+from dicom_node.records import Destination, FolderDestination, WebDestination
+from worker.settings import Settings, destination_names, known_keys, load
+from worker.wiring import open_node
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -56,6 +58,61 @@ def test_two_pacs_of_one_name_are_refused(tmp_path: Path) -> None:
     block = '[[send.pacs]]\nname = "main"\nae_title = "P"\nhost = "h"\nport = 1\n'
     with pytest.raises(SettingsError, match="names must differ: main, main"):
         load(write(tmp_path, block * 2))
+
+
+PACS = '[[send.pacs]]\nname = "main"\nae_title = "P"\nhost = "h"\nport = 1\n'
+SERVICE = '[[send.dicomweb]]\nname = "{}"\nurl = "{}"\n'
+FOLDER = '[[send.folder]]\nname = "{}"\npath = "there"\n'
+
+
+def test_names_differ_over_all_kinds_of_destinations(tmp_path: Path) -> None:
+    several = PACS + SERVICE.format("cloud", "https://h/d") + FOLDER.format("research")
+    assert destination_names(load(write(tmp_path, several))) == ("main", "cloud", "research")
+    for other in (SERVICE.format("main", "https://h/d"), FOLDER.format("main")):
+        with pytest.raises(SettingsError, match="names must differ: main, main"):
+            load(write(tmp_path, PACS + other))
+
+
+def test_a_node_has_every_kind_of_destination(tmp_path: Path) -> None:
+    files = 'secret_file = "s"\nauthorities = "a"\ncertificate = "c"\nkey = "/k"\nauth = "bearer"\n'
+    settings = load(write(tmp_path, PACS + SERVICE.format("cloud", "https://h/d/") + files + FOLDER.format("research")))
+    found = open_node(settings, "tests").destinations
+    here = {"secret_file": tmp_path / "s", "authorities": tmp_path / "a", "certificate": tmp_path / "c"}
+    assert found == {
+        "main": Destination("main", "P", "h", 1, storage_commitment=False),
+        "cloud": WebDestination("cloud", "https://h/d", "bearer", key=Path("/k"), **here),
+        "research": FolderDestination("research", tmp_path / "there"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "lines", "sentence"),
+    [
+        ("ftp://h", "", "it begins with https:// and a host"),
+        ("https://", "", "it begins with https:// and a host"),
+        ("https://u:p@h/d", "", "no user, password, ? or # belongs here"),
+        ("https://h/d?key=1", "", "no user, password, ? or # belongs here"),
+        ("https://h", 'auth = "digest"', "send.dicomweb.0.auth"),
+        ("https://h", 'auth = "basic"\nusername = "u"', 'auth = "basic" needs secret_file'),
+        ("https://h", 'auth = "oauth"\nsecret_file = "s"', 'auth = "oauth" needs token_url and client_id'),
+        ("https://h", 'certificate = "c"', "certificate and key belong together"),
+        ("http://h", 'auth = "bearer"\nsecret_file = "s"', "a secret without encryption: use https"),
+        (
+            "https://h",
+            'auth = "oauth"\nsecret_file = "s"\nclient_id = "c"\ntoken_url = "http://10.0.0.1/t"',
+            "a secret without encryption: use https",
+        ),
+    ],
+)
+def test_a_service_that_cannot_be_called_is_refused(tmp_path: Path, url: str, lines: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(write(tmp_path, SERVICE.format("cloud", url) + lines))
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_secret_may_stay_on_this_machine_without_encryption(tmp_path: Path, host: str) -> None:
+    load(write(tmp_path, SERVICE.format("cloud", f"http://{host}:8042/d") + 'auth = "bearer"\nsecret_file = "s"'))
 
 
 def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
