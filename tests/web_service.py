@@ -80,6 +80,11 @@ class WebService:
     tokens: list[dict[str, list[str]]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
+    def holdings(self) -> dict[str, int]:
+        """Series that it holds, with their number of instances."""
+        headers = [dcmread(BytesIO(part), stop_before_pixels=True) for part in self.held.values()]
+        return dict(Counter(str(header.SeriesInstanceUID) for header in headers))
+
     def store(self, content_type: str, body: bytes) -> Answer:
         """One Store transaction: keep what the script does not refuse."""
         boundary = content_type.rpartition("boundary=")[2].encode()

@@ -83,7 +83,7 @@ def hold_back(database: Database, limit: int = 100) -> int:
         )
         rows = connection.execute(waits).all()
         for row in rows:
-            values = {"due_at": row.open_until, "rung_at": None, "reason": f"waiting for the PACS: {row.reason}"}
+            values = {"due_at": row.open_until, "rung_at": None, "reason": f"waiting: {row.reason}"}
             connection.execute(update(delivery).where(delivery.c.id == row.id).values(**values))
             settle(connection, database.actor, now, row.job_id)
         return len(rows)

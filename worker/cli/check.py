@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from dicom_node.receive.scp import ports
-from dicom_node.records import WebDestination
+from dicom_node.records import AnyDestination, WebDestination
 from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context
@@ -20,7 +20,7 @@ from worker.wiring import open_node, prepare
 
 
 def check_config(config: Config = DEFAULT_CONFIG) -> None:
-    """Check the settings, the ledger, the folders, the port and the network's weights; `echo` checks a PACS."""
+    """Check the settings, the ledger, the folders, the port and the network's weights; `echo` tries a destination."""
     settings = settings_from(config)
     console.print(f"[green]ok[/]  settings   {escape(str(config))}")
     prepare(settings)
@@ -37,10 +37,7 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
     weights = f"weights {model.version}" if model.learned else "needs no weights"
     console.print(f"[green]ok[/]  network    {model.title} ({weights})")
     for name, destination in node.destinations.items():
-        if isinstance(destination, WebDestination):
-            check_files(destination)
-        way = way_to(destination)
-        console.print(f"    {way.kind:<9}  {escape(f'{name}: {way.place(destination)}; try `thinslice echo {name}`')}")
+        console.print(_line_of(name, destination))
     if not node.destinations:
         console.print("[yellow]--[/]  send       no destination is configured: results stay on this node")
 
@@ -59,6 +56,15 @@ def echo(
     way = way_to(destination)
     way.echo(destination, settings.receive.ae_title, settings.send)
     console.print(f"[green]ok[/]  {escape(f'{name}: {way.place(destination)} answers')}")
+
+
+def _line_of(name: str, destination: AnyDestination) -> str:
+    """What check-config says of a destination; SettingsError where a file that is named for it cannot be used."""
+    way, open_line = way_to(destination), ""
+    if isinstance(destination, WebDestination):
+        check_files(destination)
+        open_line = ", not encrypted" if destination.url.startswith("http:") else ""
+    return f"    {way.kind:<9}  {escape(f'{name}: {way.place(destination)}{open_line}; try `thinslice echo {name}`')}"
 
 
 def _check_folder(name: str, folder: Path) -> None:

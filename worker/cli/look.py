@@ -46,7 +46,7 @@ def _obstacles(node: Node) -> list[str]:
         lines.append(f"[bold white on red] PAUSED [/] since {since} by {escape(pause.by)}: {escape(pause.reason)}")
         lines.append("  Nothing new is begun; images are received. `thinslice resume` goes on.")
     lines += [
-        f"[bold yellow]PACS {escape(item.destination)} does not answer[/] ({item.failures} times in a row): "
+        f"[bold yellow]{escape(item.destination)} does not answer[/] ({item.failures} times in a row): "
         f"tried next at {_local(item.open_until)}; {escape(item.reason)}"
         for item in circuits.opened(node.database)
     ]

@@ -102,7 +102,7 @@ def test_status_names_a_pacs_that_does_not_answer_and_a_worker_that_refuses(node
     workers.register(node.database, "gpu1/boot/77/1", "restore")
     workers.declare(node.database, "gpu1/boot/77/1", WorkerState.REFUSING, "the weights are damaged")
     shown = admin(node, "status").output
-    assert "PACS main does not answer" in shown
+    assert "main does not answer" in shown
     assert "it cannot be reached" in shown
     assert "restore gpu1/77 refuses to work: the weights are damaged" in shown
 
