@@ -28,10 +28,10 @@ def _plain_url(url: str) -> str:
         raise ValueError("it begins with https:// and a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("no user, password, ? or # belongs here: who we are is said by auth")
-    return url.rstrip("/")
+    return url
 
 
-ServiceUrl = Annotated[str, AfterValidator(_plain_url)]
+PlainUrl = Annotated[str, AfterValidator(_plain_url)]
 
 
 class Table(BaseModel):
@@ -139,11 +139,11 @@ class WebSettings(Table):
     """One [[send.dicomweb]]: a DICOMweb service that derived series go to by STOW-RS."""
 
     name: DestinationName
-    url: ServiceUrl
+    url: Annotated[PlainUrl, AfterValidator(lambda url: url.rstrip("/"))]
     auth: Literal["none", "basic", "bearer", "oauth"] = "none"
     username: str = ""
     secret_file: Path | None = None
-    token_url: ServiceUrl | None = None
+    token_url: PlainUrl | None = None
     client_id: str = ""
     scope: str = ""
     authorities: Path | None = None

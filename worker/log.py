@@ -7,7 +7,10 @@ from typing import Literal
 
 import structlog
 
-QUIET = ("pynetdicom", "pydicom", "highdicom", "alembic", "sqlalchemy", "PIL", "celery", "kombu", "amqp")
+QUIET = (
+    "pynetdicom", "pydicom", "openjpeg", "highdicom", "dicomweb_client", "authlib", "urllib3", "alembic", "sqlalchemy",
+    "PIL", "celery", "kombu", "amqp",
+)  # fmt: skip
 
 
 def configure(style: Literal["text", "json"], level: int = logging.INFO) -> None:

@@ -38,6 +38,7 @@ ADVICE = {
 MAY_PASS = frozenset({408, 409, 423, 425, 429})
 # Error codes of a token service (RFC 6749 5.2); anything else it says is not repeated.
 CODE = re.compile(r"[a-z_]{1,40}")
+PASSING = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 
 
 class _TlsAdapter(HTTPAdapter):
@@ -74,7 +75,8 @@ def session(destination: WebDestination, settings: SendSettings) -> Iterator[Ses
         raise _trouble(destination, error) from error
     except AuthlibBaseError as error:
         code = error.error if CODE.fullmatch(error.error or "") else "no reason that it may say"
-        raise DestinationRefused(
+        kind = DestinationError if code in PASSING else DestinationRefused
+        raise kind(
             f"{_who(destination, destination.token_url)} refuses us ({code}): check client_id, secret_file and scope"
         ) from error
 
@@ -137,8 +139,9 @@ def _token_answer(answer: Response) -> Response:
         content = answer.json()
     except JSONDecodeError:
         content = None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or "error" not in content:
         answer.raise_for_status()
+    if not isinstance(content, dict):
         raise InvalidJSONError(request=answer.request)
     return answer
 
@@ -149,7 +152,7 @@ def _secret(destination: WebDestination) -> str:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"secret_file {path} of DICOMweb {destination.name} cannot be read") from error
-    if not secret or not secret.isprintable():
+    if not secret or not secret.isprintable() or (destination.auth == "bearer" and not secret.isascii()):
         raise SettingsError(f"secret_file {path} of DICOMweb {destination.name} has to hold one line of text")
     return secret
 

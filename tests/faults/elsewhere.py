@@ -33,6 +33,7 @@ READINESS = "unit/worker/test_readiness.py"
 RESTORE = "unit/worker/test_steps_restore.py"
 ODD = "acceptance/test_odd_files.py"
 PUBLIC = "acceptance/test_public_folders.py"
+KINDS = "unit/worker/test_deliver_kinds.py"
 
 ELSEWHERE = tuple(
     Elsewhere(row, happens, test)
@@ -70,6 +71,34 @@ ELSEWHERE = tuple(
             "after circuit_failures in a row one delivery at a time tries; the others wait and lose no attempt",
             "unit/dicom_node/ledger/test_circuits.py::test_waiting_behind_it_costs_no_attempt_and_says_why",
             "unit/dicom_node/ledger/test_circuits.py::test_one_delivery_alone_tries_whether_the_pacs_is_back",
+        ),
+        (
+            16,
+            "DICOMweb services and folders the same; one destination that is away keeps nothing from the others",
+            f"{KINDS}::test_a_pacs_that_is_away_keeps_nothing_from_a_service_and_a_folder",
+            f"{KINDS}::test_a_service_or_folder_that_is_away_is_left_alone_after_a_while",
+        ),
+        (
+            17,
+            "a DICOMweb service that refuses us: parked with what to do; sent once the secret is right",
+            f"{KINDS}::test_a_service_that_does_not_know_us_waits_for_a_person",
+        ),
+        (
+            18,
+            "a batch of STOW-RS whose answer was lost comes twice at most",
+            f"{KINDS}::test_a_store_that_was_cut_off_goes_on_with_the_rest",
+        ),
+        (
+            19,
+            "the same in an answer of STOW-RS, 202 or 409",
+            f"{KINDS}::test_one_instance_that_is_refused_is_named_and_the_rest_stays",
+            "unit/dicom_node/send/test_stow.py::test_every_instance_has_its_own_outcome",
+        ),
+        (
+            20,
+            "what QIDO-RS does not list, and a file that was damaged in a folder, is sent again, and that alone",
+            f"{KINDS}::test_what_a_service_lost_is_sent_again",
+            f"{KINDS}::test_a_file_that_was_damaged_is_written_again",
         ),
         (
             27,

@@ -83,6 +83,8 @@ def test_a_token_is_fetched_and_renewed_when_it_runs_out(
         (Answer(401, body=b'{"error": "invalid_client"}'), DestinationRefused, r"refuses us \(invalid_client\): check"),
         (Answer(400, body=b'{"error": "not so fast: open-sesame"}'), DestinationRefused, r"\(no reason"),
         (Answer(401, body=b"<html>"), DestinationRefused, "HTTP 401"),
+        (Answer(400, body=b'{"error": "temporarily_unavailable"}'), DestinationError, "temporarily_unavailable"),
+        (Answer(429, body=b'{"message": "too many"}'), DestinationError, "HTTP 429"),
         (Answer(503), DestinationError, "HTTP 503"),
         (Answer(200, body=b"[]"), DestinationError, "cannot be read"),
         (Answer(200, body=b"{}"), DestinationRefused, "refuses us"),
@@ -115,7 +117,7 @@ def test_no_proxy_of_the_environment_hears_of_it(service: WebService, monkeypatc
     echo(WebDestination("cloud", service.url))
 
 
-@pytest.mark.parametrize("content", ["", "\n", "two\nlines", None, b"\xff"])
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines", "ключ", None, b"\xff"])
 def test_a_secret_that_is_none_is_the_admins_business(
     service: WebService, secret_file: Path, content: str | bytes | None
 ) -> None:
