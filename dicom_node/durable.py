@@ -4,9 +4,11 @@ After each of these steps a power cut leaves either nothing or the whole file un
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from dicom_node import crash
 
@@ -54,13 +56,21 @@ def modified_at(stat: os.stat_result) -> datetime:
 
 def write_synced(path: Path, content: bytes, modified: datetime | None = None) -> None:
     """Write a file for the owner alone (0600). Its bytes are on disk on return, its name after `sync_folder`."""
-    path.touch(mode=0o600)
-    with path.open("wb") as file:
+    with synced(path) as file:
         file.write(content)
         file.flush()
         if modified is not None:
             nanoseconds = (modified - _EPOCH) // _MICROSECOND * 1000
             os.utime(file.fileno(), ns=(nanoseconds, nanoseconds))
+
+
+@contextmanager
+def synced(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for the owner alone (0600) to write into. Its bytes are on disk on leaving, as by `write_synced`."""
+    path.touch(mode=0o600)
+    with path.open("wb") as file:
+        yield file
+        file.flush()
         os.fsync(file.fileno())
 
 

@@ -142,9 +142,11 @@ class DerivedSeries:
     Attributes
     ----------
     series_instance_uid : str
-        Of the derived slices.
+        Of the derived images.
     instances : tuple of DerivedInstance
         The slices in order, then what goes with them, in series of their own of the same study.
+    thin_slices : int
+        How many thin slices were made, whether each is an instance or a frame.
     """
 
     study_instance_uid: str
@@ -153,11 +155,29 @@ class DerivedSeries:
     instances: tuple[DerivedInstance, ...]
     source_series_uid: str
     check: SelfCheck
+    thin_slices: int
 
     @property
     def series_uids(self) -> tuple[str, ...]:
         """Every series that the instances form, the derived slices' first."""
         return tuple(dict.fromkeys(item.series_instance_uid for item in self.instances))
+
+
+@dataclass(frozen=True)
+class ReplacedResult:
+    """An earlier result of the same source series that was superseded when a PACS already had some of it.
+
+    Attributes
+    ----------
+    job_key : str
+        Tells which instance is what: all UIDs of a result follow from it.
+    sop_instance_uids : tuple of str
+        All its instances, sorted: what a PACS stored last may not have been noted any more.
+    """
+
+    job_key: str
+    thin_slices: int
+    sop_instance_uids: tuple[str, ...]
 
 
 @dataclass(frozen=True)

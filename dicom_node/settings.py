@@ -3,7 +3,7 @@
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -113,13 +113,27 @@ class SeriesSettings(Table):
     maximum_pixels: int = Field(default=2048 * 2048, ge=1)
 
 
+Form = Literal["slices", "enhanced", "report", "notice"]
+IMAGES: frozenset[Form] = frozenset({"slices", "enhanced"})
+
+
 class DeriveSettings(Table):
-    """[derive]: how derived series present themselves."""
+    """[derive]: what a result consists of, and how it presents itself."""
 
     series_number_offset: int = Field(default=1000, ge=1)
     description_suffix: str = Field(default="AI DERIVED", max_length=24)
     content_qualification: Annotated[str, StringConstraints(pattern="^(RESEARCH|SERVICE|PRODUCT)$")] = "RESEARCH"
     institution_serial_number: str = Field(default="1", max_length=64)
+    forms: tuple[Form, ...] = ("slices",)
+    reject_superseded: bool = False
+
+    @field_validator("forms")
+    @classmethod
+    def _with_images(cls, forms: tuple[Form, ...]) -> tuple[Form, ...]:
+        """In one order, whichever they were named in: the order would else make another job."""
+        if not IMAGES & set(forms):
+            raise ValueError("name at least slices or enhanced: nothing else holds the images")
+        return tuple(form for form in get_args(Form) if form in forms)
 
 
 class DestinationSettings(Table):

@@ -23,3 +23,13 @@ def series_uid(job_key: str) -> str:
 def instance_uid(job_key: str, index: int) -> str:
     """SOPInstanceUID of thin slice ``index`` (0-based) of the series that a job makes."""
     return derived_uid("instance", job_key, str(index))
+
+
+def form_series_uid(job_key: str, form: str) -> str:
+    """SeriesInstanceUID of what goes with the slices of a job, or in their place: ``enhanced``, ``report`` ..."""
+    return derived_uid("series", job_key, form)
+
+
+def form_uid(job_key: str, form: str) -> str:
+    """SOPInstanceUID of that form."""
+    return derived_uid("instance", job_key, form)

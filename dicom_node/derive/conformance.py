@@ -48,6 +48,10 @@ _TEXT = frozenset(
 )
 _POSITIVE = ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "WindowWidth", "Rows", "Columns")
 ORTHOGONALITY = 1e-4
+# Type 2 sequences, which may have no item (PS3.3 C.7.6.14, C.17.1, C.17.2).
+MAY_BE_EMPTY = frozenset(
+    {"AcquisitionContextSequence", "PerformedProcedureCodeSequence", "ReferencedPerformedProcedureStepSequence"}
+)
 
 
 def check(data_sets: Iterable[Dataset]) -> None:
@@ -74,9 +78,9 @@ def check_instance(data_set: Dataset) -> None:
         The first rule that is broken, with the attribute and its clause.
     """
     for rule in (
-        _check_file_meta,
+        check_file_meta,
         _check_policy,
-        _check_elements,
+        check_elements,
         _check_fixed,
         _check_conditions,
         _check_geometry,
@@ -87,11 +91,13 @@ def check_instance(data_set: Dataset) -> None:
         rule(data_set)
 
 
-def _fail(keyword: str, clause: str, why: str) -> None:
+def fail(keyword: str, clause: str, why: str) -> None:
+    """Say which attribute breaks which clause."""
     raise ConformanceError(f"{keyword} {why} (PS3.3 {clause}): the derived series is kept back")
 
 
-def _check_file_meta(data_set: Dataset) -> None:
+def check_file_meta(data_set: Dataset) -> None:
+    """The File Meta Information is ours and of this data set."""
     meta = data_set.file_meta
     expected = {
         "MediaStorageSOPClassUID": data_set.get("SOPClassUID"),
@@ -101,28 +107,28 @@ def _check_file_meta(data_set: Dataset) -> None:
     }
     for keyword, value in expected.items():
         if meta.get(keyword) != value:
-            _fail(keyword, "PS3.10 7.1", "of the file does not fit the data set")
+            fail(keyword, "PS3.10 7.1", "of the file does not fit the data set")
 
 
 def _check_policy(data_set: Dataset) -> None:
     """Type 1 has a value, type 2 is present (PS3.5 7.4), and nothing is there that the table does not let out."""
     for rule in RULES.values():
         if rule.type < 3 and rule.keyword not in data_set:
-            _fail(rule.keyword, rule.clause, f"is missing (type {rule.type})")
+            fail(rule.keyword, rule.clause, f"is missing (type {rule.type})")
         if rule.type == 1 and data_set[rule.keyword].is_empty:
-            _fail(rule.keyword, rule.clause, "is empty (type 1)")
+            fail(rule.keyword, rule.clause, "is empty (type 1)")
     for element in data_set:
         kept = RULES.get(element.keyword)
         if kept is None or kept.action is Action.DROPPED:
-            _fail(element.keyword or str(element.tag), "A.3", "must not be in a derived CT image")
+            fail(element.keyword or str(element.tag), "A.3", "must not be in a derived CT image")
 
 
-def _check_elements(data_set: Dataset, character_sets: Sequence[str] = ()) -> None:
+def check_elements(data_set: Dataset, character_sets: Sequence[str] = ()) -> None:
     """VR, VM, length and character set of every value, in items too (PS3.5 6.1, 6.2, 6.4)."""
     character_sets = character_sets or _character_sets(data_set)
     for element in data_set:
         if not element.keyword:
-            _fail(str(element.tag), "A.3", "is private or unknown and must not leave")
+            fail(str(element.tag), "A.3", "is private or unknown and must not leave")
         if element.VR == "SQ":
             _check_items(element, character_sets)
         elif not element.is_empty:
@@ -130,39 +136,39 @@ def _check_elements(data_set: Dataset, character_sets: Sequence[str] = ()) -> No
 
 
 def _check_items(element: DataElement, character_sets: Sequence[str]) -> None:
-    if not element.value:
-        _fail(element.keyword, "PS3.5 7.5", "is a sequence without items")
+    if not element.value and element.keyword not in MAY_BE_EMPTY:
+        fail(element.keyword, "PS3.5 7.5", "is a sequence without items")
     for item in element.value:
-        _check_elements(item, character_sets)
+        check_elements(item, character_sets)
         if element.keyword.endswith("CodeSequence"):
             for part in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"):
                 if not item.get(part):
-                    _fail(f"{part} in {element.keyword}", "8.8", "is missing or empty (type 1)")
+                    fail(f"{part} in {element.keyword}", "8.8", "is missing or empty (type 1)")
 
 
 def _check_values(element: DataElement, character_sets: Sequence[str]) -> None:
     keyword, clause = element.keyword, "PS3.5 6.2"
     if dictionary_VR(element.tag) != element.VR and keyword != "PixelData":
-        _fail(keyword, "PS3.6 6", f"has VR {element.VR}")
+        fail(keyword, "PS3.6 6", f"has VR {element.VR}")
     values = element.value if element.VM > 1 else [element.value]
     if not allows_multiplicity(keyword, len(values)):
-        _fail(keyword, "PS3.6 6", f"has {len(values)} values")
+        fail(keyword, "PS3.6 6", f"has {len(values)} values")
     for value in values if element.VR in _TEXT else ():
         text = str(value)
         try:
             validate_value(element.VR, text, config.RAISE)
         except ValueError:
-            _fail(keyword, clause, f"holds a value that VR {element.VR} does not allow")
+            fail(keyword, clause, f"holds a value that VR {element.VR} does not allow")
         if element.VR not in {"UT", "UR", "UC"} and len(text) > MAX_VALUE_LEN.get(element.VR, len(text)) * _groups(
             element
         ):
-            _fail(keyword, clause, f"is longer than VR {element.VR} allows")
+            fail(keyword, clause, f"is longer than VR {element.VR} allows")
         if keyword in ALLOWED and text not in ALLOWED[keyword] | {""}:
-            _fail(
+            fail(
                 keyword, RULES[keyword].clause if keyword in RULES else "C.12.4", "is not one of its enumerated values"
             )
         if not _encodable(text, character_sets):
-            _fail(keyword, "C.12.1.1.2", "cannot be written in SpecificCharacterSet")
+            fail(keyword, "C.12.1.1.2", "cannot be written in SpecificCharacterSet")
 
 
 def _groups(element: DataElement) -> int:
@@ -174,7 +180,7 @@ def _character_sets(data_set: Dataset) -> list[str]:
     value = data_set.get("SpecificCharacterSet") or ""
     names = [value] if isinstance(value, str) else list(value)
     if any(name not in python_encoding for name in names):
-        _fail("SpecificCharacterSet", "C.12.1.1.2", "is not a defined term")
+        fail("SpecificCharacterSet", "C.12.1.1.2", "is not a defined term")
     return names
 
 
@@ -189,23 +195,23 @@ def _encodable(text: str, character_sets: Sequence[str]) -> bool:
 def _check_fixed(data_set: Dataset) -> None:
     for keyword, value in FIXED.items():
         if keyword in data_set and data_set[keyword].value != value:
-            _fail(keyword, RULES[keyword].clause, "is not what a derived CT slice of ours has")
+            fail(keyword, RULES[keyword].clause, "is not what a derived CT slice of ours has")
     if not all(value > 0 for keyword in _POSITIVE for value in _numbers(data_set, keyword)):
-        _fail(" or ".join(_POSITIVE), "C.7.6.2, C.7.6.3, C.11.2", "is not positive")
+        fail(" or ".join(_POSITIVE), "C.7.6.2, C.7.6.3, C.11.2", "is not positive")
 
 
 def _check_conditions(data_set: Dataset) -> None:
     """Type 1C and 2C."""
     part, laterality = data_set.get("BodyPartExamined"), data_set.get("Laterality")
     if (part in UNPAIRED) == (laterality is not None):
-        _fail("Laterality", "C.7.3.1", "must be present exactly where BodyPartExamined is not known to be unpaired")
+        fail("Laterality", "C.7.3.1", "must be present exactly where BodyPartExamined is not known to be unpaired")
     if len(_numbers(data_set, "WindowCenter")) != len(_numbers(data_set, "WindowWidth")):
-        _fail("WindowWidth", "C.11.2", "does not pair with WindowCenter")
+        fail("WindowWidth", "C.11.2", "does not pair with WindowCenter")
     removed = data_set.get("PatientIdentityRemoved") == "YES"
     if removed and not (data_set.get("DeidentificationMethod") or data_set.get("DeidentificationMethodCodeSequence")):
-        _fail("DeidentificationMethod", "C.7.1.1", "is missing though PatientIdentityRemoved is YES (type 1C)")
+        fail("DeidentificationMethod", "C.7.1.1", "is missing though PatientIdentityRemoved is YES (type 1C)")
     if "ContrastBolusAgent" not in data_set and any(word.startswith("Contrast") for word in data_set.dir()):
-        _fail("ContrastBolusAgent", "C.7.6.4", "is missing though the module is present (type 2)")
+        fail("ContrastBolusAgent", "C.7.6.4", "is missing though the module is present (type 2)")
 
 
 def _numbers(data_set: Dataset, keyword: str) -> list[float]:
@@ -219,32 +225,37 @@ def _check_geometry(data_set: Dataset) -> None:
     for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
         numbers = _numbers(data_set, keyword)
         if len(numbers) != count or not all(map(math.isfinite, numbers)):
-            _fail(keyword, "C.7.6.2", f"is not {count} finite numbers")
+            fail(keyword, "C.7.6.2", f"is not {count} finite numbers")
     row, column = np.reshape(_numbers(data_set, "ImageOrientationPatient"), (2, 3))
     lengths = (float(np.linalg.norm(row)), float(np.linalg.norm(column)))
     if max(abs(length - 1) for length in lengths) > ORTHOGONALITY or abs(float(row @ column)) > ORTHOGONALITY:
-        _fail("ImageOrientationPatient", "C.7.6.2.1.1", "is not two orthogonal unit vectors")
+        fail("ImageOrientationPatient", "C.7.6.2.1.1", "is not two orthogonal unit vectors")
 
 
 def _check_pixels(data_set: Dataset) -> None:
     if len(data_set.PixelData) != data_set.Rows * data_set.Columns * 2:
-        _fail("PixelData", "C.7.6.3", "has not the length that Rows and Columns ask for")
+        fail("PixelData", "C.7.6.3", "has not the length that Rows and Columns ask for")
 
 
 def _check_markings(data_set: Dataset) -> None:
     """Promise P9: nobody takes a derived slice for an original one."""
-    models = list(_items_with_purpose(data_set, "109102"))
-    if len(models) != 1 or not all(models[0].get(word) for word in ("ManufacturerModelName", "DeviceUID")):
-        _fail("ContributingEquipmentSequence", "C.12.1.1.5", "does not name the model with its DeviceUID")
-    if str(models[0].ManufacturerModelName).upper()[:24] not in str(data_set.get("SeriesDescription", "")):
-        _fail("SeriesDescription", "C.7.3.1", "does not say which model made the series")
+    check_equipment(data_set)
     if "Not for primary diagnosis" not in str(data_set.get("ImageComments", "")):
-        _fail("ImageComments", "C.7.6.1", "lacks the notice")
+        fail("ImageComments", "C.7.6.1", "lacks the notice")
     codes = [(item.CodeValue, item.CodingSchemeDesignator) for item in data_set.DerivationCodeSequence]
     if ("113085", "DCM") not in codes:
-        _fail("DerivationCodeSequence", "C.7.6.1, CID 7203", "does not say spatial resampling")
+        fail("DerivationCodeSequence", "C.7.6.1, CID 7203", "does not say spatial resampling")
+
+
+def check_equipment(data_set: Dataset) -> None:
+    """Whatever belongs to a result names the model that made it, and what it is good for."""
+    models = list(_items_with_purpose(data_set, "109102"))
+    if len(models) != 1 or not all(models[0].get(word) for word in ("ManufacturerModelName", "DeviceUID")):
+        fail("ContributingEquipmentSequence", "C.12.1.1.5", "does not name the model with its DeviceUID")
+    if str(models[0].ManufacturerModelName).upper()[:24] not in str(data_set.get("SeriesDescription", "")):
+        fail("SeriesDescription", "C.7.3.1", "does not say which model made the series")
     if not data_set.get("ContentQualification"):
-        _fail("ContentQualification", "C.8.2.1", "is missing")
+        fail("ContentQualification", "C.12.1", "is missing")
 
 
 def _items_with_purpose(data_set: Dataset, code: str) -> Iterator[Dataset]:
@@ -258,16 +269,16 @@ def _check_references(data_set: Dataset) -> None:
     """The sources are named, all in one series of the same study, and none of their UIDs is used again."""
     sources = [item.get("ReferencedSOPInstanceUID") for item in data_set.SourceImageSequence]
     if any(not item.get("ReferencedSOPClassUID") for item in data_set.SourceImageSequence) or not all(sources):
-        _fail("SourceImageSequence", "C.12.4.1.1", "has an item without SOP Class or Instance UID")
+        fail("SourceImageSequence", "C.12.4.1.1", "has an item without SOP Class or Instance UID")
     if any(item.get("PurposeOfReferenceCodeSequence") is None for item in data_set.SourceImageSequence):
-        _fail("SourceImageSequence", "C.12.4.1.1", "has an item without purpose")
+        fail("SourceImageSequence", "C.12.4.1.1", "has an item without purpose")
     if data_set.SOPInstanceUID in sources:
-        _fail("SOPInstanceUID", "C.12.1.1.1", "is that of a source slice")
+        fail("SOPInstanceUID", "C.12.1.1.1", "is that of a source slice")
     series = data_set.ReferencedSeriesSequence
     if any(item.get("SeriesInstanceUID") in (None, data_set.SeriesInstanceUID) for item in series):
-        _fail("SeriesInstanceUID", "C.12.2", "is missing among the references or that of the source series")
+        fail("SeriesInstanceUID", "C.12.2", "is missing among the references or that of the source series")
     listed = [
         one.get("ReferencedSOPInstanceUID") for item in series for one in item.get("ReferencedInstanceSequence", [])
     ]
     if listed != sources:
-        _fail("ReferencedSeriesSequence", "C.12.2", "does not list the slices of SourceImageSequence")
+        fail("ReferencedSeriesSequence", "C.12.2", "does not list the slices of SourceImageSequence")

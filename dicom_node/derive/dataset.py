@@ -58,7 +58,7 @@ class DerivedCTImage(hd.base.SOPClass):
         self.SourceImageSequence = [_source_item(source) for source in sources]
         series = Dataset()
         series.SeriesInstanceUID = plan.source_series_uid
-        series.ReferencedInstanceSequence = [_reference(source) for source in sources]
+        series.ReferencedInstanceSequence = [reference(source) for source in sources]
         self.ReferencedSeriesSequence = [series]
 
 
@@ -69,7 +69,8 @@ def _origin(place: SlicePlace) -> str:
     return f"Computed between two source slices.{edge}"
 
 
-def _reference(source: Dataset) -> Dataset:
+def reference(source: Dataset) -> Dataset:
+    """Item that names one source slice (PS3.3 10.8)."""
     item = Dataset()
     item.ReferencedSOPClassUID = clean_value(source, "SOPClassUID")
     item.ReferencedSOPInstanceUID = clean_value(source, "SOPInstanceUID")
@@ -77,7 +78,7 @@ def _reference(source: Dataset) -> Dataset:
 
 
 def _source_item(source: Dataset) -> Dataset:
-    item = _reference(source)
+    item = reference(source)
     # CID 7202. Not preserved: the derived voxel is thinner than the one it comes from.
     code = codes.DCM.SourceImageForImageProcessingOperation
     item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(code)]

@@ -23,6 +23,7 @@ def write_manifest(series: DerivedSeries, model: ModelIdentity) -> None:
         "study_instance_uid": series.study_instance_uid,
         "series_instance_uid": series.series_instance_uid,
         "source_series_uid": series.source_series_uid,
+        "thin_slices": series.thin_slices,
         "model": asdict(model),
         "check": asdict(series.check),
         "instances": rows,
@@ -45,6 +46,7 @@ def load_series(folder: Path) -> DerivedSeries:
             for row in manifest["instances"]
         )
         check = SelfCheck(**manifest["check"])
+        thin_slices = int(manifest.get("thin_slices", len(instances)))  # older manifests list slices alone
         study, series, source = (
             manifest[key] for key in ("study_instance_uid", "series_instance_uid", "source_series_uid")
         )
@@ -56,7 +58,7 @@ def load_series(folder: Path) -> DerivedSeries:
         raise StorageError(f"{folder / MANIFEST} is damaged: restore the series again") from error
     for instance in instances:
         _verify(instance)
-    return DerivedSeries(study, series, folder, instances, source, check)
+    return DerivedSeries(study, series, folder, instances, source, check, thin_slices)
 
 
 def _verify(instance: DerivedInstance) -> None:

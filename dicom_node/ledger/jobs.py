@@ -160,7 +160,7 @@ def restored(
         now = database_now(connection)
         values = {
             "result": str(result.folder), "derived_series_uid": result.series_instance_uid,
-            "thin_slices": len(result.instances), "figures": figures, "progress": 1.0,
+            "thin_slices": result.thin_slices, "figures": figures, "progress": 1.0,
         }  # fmt: skip
         if doubt:
             _leave_running(connection, database.actor, now, claim_, JobState.HELD, doubt, values)

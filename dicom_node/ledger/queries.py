@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, desc, func, select
+from sqlalchemy import Select, desc, exists, func, select
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.states import JobState
 from dicom_node.ledger.tables import audit, delivery, delivery_instance, job, series
+from dicom_node.records import ReplacedResult
 
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
 
@@ -141,6 +142,37 @@ def audit_of(database: Database, subjects: list[str]) -> list[AuditView]:
     with database.reading() as connection:
         query = select(*columns).where(audit.c.subject.in_(subjects)).order_by(audit.c.seq)
         return [AuditView(**row) for row in connection.execute(query).mappings()]
+
+
+def replaced_by(database: Database, job_id: int) -> tuple[ReplacedResult, ...]:
+    """Superseded results that a job stands in for and of which some PACS has something, oldest first.
+
+    Of the same series: those of the same stack, and those of stacks that the series has no longer. What another stack's
+    job replaces is that job's to tell: its own result may never come.
+    """
+    with database.reading() as connection:
+        mine = connection.execute(select(job.c.series_id, job.c.label).where(job.c.id == job_id)).one()
+        superseded = job.c.state == JobState.SUPERSEDED
+        stacks = select(job.c.label).where(job.c.series_id == mine.series_id, ~superseded)
+        taken = delivery_instance.join(delivery, delivery.c.id == delivery_instance.c.delivery_id)
+        query = (
+            select(job.c.id, job.c.job_key, job.c.thin_slices)
+            .where(
+                job.c.series_id == mine.series_id, superseded,
+                (job.c.label == mine.label) | job.c.label.not_in(stacks),
+                exists().select_from(taken).where(delivery.c.job_id == job.c.id, delivery_instance.c.stored),
+            )
+            .order_by(job.c.id)
+        )  # fmt: skip
+        uids = select(delivery_instance.c.sop_uid).distinct().select_from(taken).order_by(delivery_instance.c.sop_uid)
+        return tuple(
+            ReplacedResult(
+                row.job_key,
+                row.thin_slices or 0,
+                tuple(connection.execute(uids.where(delivery.c.job_id == row.id)).scalars()),
+            )
+            for row in connection.execute(query).all()
+        )
 
 
 def _job_query() -> Select[Any]:

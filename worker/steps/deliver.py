@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import structlog
-from pydicom.uid import generate_uid
+from pydicom.uid import KeyObjectSelectionDocumentStorage, generate_uid
 
 from dicom_node import crash
 from dicom_node.derive.manifest import load_series
@@ -12,7 +12,14 @@ from dicom_node.errors import DestinationError, DestinationRefused, NodeError, S
 from dicom_node.ledger import circuits, commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState
-from dicom_node.records import AnyDestination, CommitmentReport, DerivedSeries, Destination, InstanceOutcome
+from dicom_node.records import (
+    AnyDestination,
+    CommitmentReport,
+    DerivedInstance,
+    DerivedSeries,
+    Destination,
+    InstanceOutcome,
+)
 from dicom_node.send.commitment import request
 from dicom_node.send.scu import failure_is_permanent
 from dicom_node.send.ways import way_to
@@ -58,21 +65,28 @@ def _step(node: Node, claim: DeliveryClaim) -> None:
 
 def _send(node: Node, claim: DeliveryClaim, destination: AnyDestination, result: DerivedSeries) -> None:
     rest = [item for item in result.instances if item.sop_instance_uid in claim.unsent]
+    # A rejection note hides an earlier result: it does not leave before the PACS has all of the new one.
+    notes = [item for item in rest if item.sop_class_uid == KeyObjectSelectionDocumentStorage]
     answers = _Answers(node, claim)
+    for batch in ([item for item in rest if item not in notes], notes):
+        _store(node, destination, batch, answers)
+        refused = [item for item in answers.all if not item.stored]
+        if refused:
+            raise _error_for(refused, len(rest))
+    crash.point("deliver.all-stored")
+    log.info("delivery sent", delivery=claim.delivery_id, instances=len(rest))
+    _ask_for_confirmation(node, claim, destination, result)
+
+
+def _store(node: Node, destination: AnyDestination, batch: list[DerivedInstance], answers: "_Answers") -> None:
     try:
-        way_to(destination).store(destination, node.settings.receive.ae_title, rest, node.settings.send, answers.add)
+        way_to(destination).store(destination, node.settings.receive.ae_title, batch, node.settings.send, answers.add)
     except DestinationError as error:
         if not answers.it_answered:
             _count_failure(node, destination, error)
         raise
     finally:
         answers.flush()
-    refused = [item for item in answers.all if not item.stored]
-    if refused:
-        raise _error_for(refused, len(rest))
-    crash.point("deliver.all-stored")
-    log.info("delivery sent", delivery=claim.delivery_id, instances=len(rest))
-    _ask_for_confirmation(node, claim, destination, result)
 
 
 def _count_failure(node: Node, destination: AnyDestination, error: DestinationError) -> None:

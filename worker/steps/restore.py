@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import structlog
 from dicom_node import crash, durable
 from dicom_node.derive.writer import write_series
 from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence, StorageError, UnreadableInstance
-from dicom_node.ledger import jobs, models
+from dicom_node.ledger import jobs, models, queries
 from dicom_node.ledger.jobs import Claim
 from dicom_node.ledger.states import JobState
 from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, SliceHeader, ThickSeries
@@ -147,7 +147,9 @@ def _store(
     try:
         part.mkdir(parents=True, mode=0o700)
         now = datetime.now().astimezone()  # the hospital's wall clock, as scanners write it
-        written = write_series(thick, thin, claim.job_key, node.settings.derive, part, now, progress)
+        settings = node.settings.derive
+        replaced = queries.replaced_by(node.database, claim.job_id) if settings.reject_superseded else ()
+        written = write_series(thick, thin, claim.job_key, settings, part, now, progress, replaced)
         crash.point("restore.part-written")
         final = part.with_suffix("")
         part.rename(final)
@@ -155,14 +157,7 @@ def _store(
         crash.point("restore.renamed")
     except OSError as error:
         raise StorageError(f"the result could not be written: {error.strerror or error}") from error
-    return DerivedSeries(
-        study_instance_uid=written.study_instance_uid,
-        series_instance_uid=written.series_instance_uid,
-        folder=final,
-        instances=written.instances,
-        source_series_uid=written.source_series_uid,
-        check=written.check,
-    )
+    return replace(written, folder=final)
 
 
 def _remove_older(folder: Path, fence: int) -> None:

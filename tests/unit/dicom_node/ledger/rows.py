@@ -76,4 +76,4 @@ def result(count: int = 3) -> DerivedSeries:
         DerivedInstance(CTImageStorage, f"2.25.7.{k}", "2.25.7", Path(f"/results/{k}"), "b" * 64) for k in range(count)
     )
     check = SelfCheck(0.0, 1.0, 0.1, None, -1024.0, 1000.0, 1.0)
-    return DerivedSeries("2.25.9", "2.25.7", Path("/results"), instances, SERIES, check)
+    return DerivedSeries("2.25.9", "2.25.7", Path("/results"), instances, SERIES, check, count)
