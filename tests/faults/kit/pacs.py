@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    KeyObjectSelectionDocumentStorage,
+)
 from pynetdicom import AE, _config, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -100,7 +105,8 @@ class ScriptedPacs:
         entity.require_called_aet = True
         entity.maximum_pdu_size = 131072
         entity.add_supported_context(Verification)
-        entity.add_supported_context(CTImageStorage, SYNTAXES)
+        for kind in (CTImageStorage, KeyObjectSelectionDocumentStorage):
+            entity.add_supported_context(kind, SYNTAXES)
         if self.script.query:
             entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
         if self.script.commitment != "absent":

@@ -1,5 +1,6 @@
 """A received series and its job in a node's ledger, without a listener."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from worker.wiring import Node
 
 def queue_series(node: Node, folder: Path, seed: int = 7) -> int:
     """Enter a small thick series that was written to ``folder`` and judge it; returns its one job's id."""
-    images = write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, folder, seed=seed)
+    return queue_images(node, write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, folder, seed=seed))
+
+
+def queue_images(node: Node, images: Sequence[Path]) -> int:
+    """Enter images of one series and judge it; returns the id of its newest job."""
     receipts.record(node.database, [_received(path) for path in images], quiet_s=0)
     series_id = max(receipts.due_series(node.database))
     assert judge_series(node, series_id)
-    (job,) = queries.jobs_of(node.database, series_id)
+    job = queries.jobs_of(node.database, series_id)[-1]
     assert job.state == "queued", job.reason
     return job.id
 

@@ -1,6 +1,7 @@
 """A PACS that is not there is left alone after a few tries; its first answer lets everything go."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,11 +9,16 @@ import pytest
 from pydicom import dcmread
 
 from dicom_node.derive.manifest import write_manifest
+from dicom_node.derive.writer import write_series
 from dicom_node.ledger import circuits, deliveries, jobs, queries
-from dicom_node.records import DerivedInstance, DerivedSeries
+from dicom_node.records import DerivedInstance, DerivedSeries, ReplacedResult
+from dicom_node.settings import DeriveSettings
+from dicom_node.uid import instance_uid
 from sr_engine.volume import ModelIdentity
+from tests.faults.kit.pacs import ScriptedPacs
 from tests.phantom import chest, write_dicom
 from tests.servers import Pacs, free_port
+from tests.unit.dicom_node.derive.samples import thick_series, thin_volume, write_source
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
 from tests.unit.worker.nodes import open_at
 from worker.steps.deliver import deliver
@@ -64,3 +70,26 @@ def test_after_three_failures_the_pacs_is_left_alone_until_it_answers(tmp_path: 
     assert circuits.opened(back.database) == []
     assert queries.deliveries_of(back.database, 4)[0].state == "sent"
     assert len(deliveries.due_deliveries(back.database, again_s=0)) == 4
+
+
+def test_a_rejection_note_waits_until_the_pacs_has_all_of_the_new_result(tmp_path: Path) -> None:
+    """Until then the earlier series must stay in sight."""
+    thick = thick_series(write_source(tmp_path / "source"))
+    old = ReplacedResult("old", 1, (instance_uid("old", 0),))
+    kept = write_series(
+        thick, thin_volume(thick), "new", DeriveSettings(), tmp_path / "kept", datetime.now(UTC), replaced=(old,)
+    )
+    note = kept.instances[-1].sop_instance_uid
+    pacs = ScriptedPacs(free_port())
+    pacs.script.status = lambda number, times: 0xA700 if (number, times) == (3, 0) else 0x0000
+    pacs.start()
+    try:
+        node = node_with(tmp_path, pacs.port, pacs.ae_title)
+        jobs.restored(node.database, claimed(node.database, queue(node.database)), kept, {}, ["main"])
+        assert deliver(node, 1)
+        assert (pacs.came.total(), note in pacs.came) == (16, False)
+        assert deliver(node, 1)
+        assert (pacs.came.total(), note in pacs.held) == (18, True)
+    finally:
+        pacs.stop()
+    assert queries.deliveries_of(node.database, 1)[0].state == "sent"

@@ -6,21 +6,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydicom import dcmread
 from torch import Tensor
 
 from dicom_node.derive.manifest import load_series
 from dicom_node.ledger import acts, deliveries, queries
+from dicom_node.records import InstanceOutcome
 from sr_engine import checkpoint
 from sr_engine.intensity import CT_RANGE
 from sr_engine.networks import registry
 from sr_engine.networks.contract import Sampling
 from sr_engine.networks.interpolation import LinearInterpolation
 from sr_engine.networks.registry import NetworkEntry
+from tests.phantom import chest, write_dicom
 from tests.unit.worker.nodes import open_at
-from tests.unit.worker.rows import queue_series, view
+from tests.unit.worker.rows import queue_images, queue_series, view
 from worker.steps.restore import restore_next
 from worker.wiring import Node
 
+PACS = '[[send.pacs]]\nname = "main"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 104'
 Stub = Callable[[Callable[[Tensor], Tensor]], Node]
 
 
@@ -103,6 +107,33 @@ def test_a_held_result_that_a_person_releases_goes_to_the_pacs(stub: Stub, tmp_p
     claim = deliveries.claim(node.database, 1, "host/boot/9/1", 60)
     assert claim is not None
     assert claim.unsent == set(uids)
+
+
+def test_a_result_has_the_forms_that_the_settings_name(tmp_path: Path) -> None:
+    node = open_at(tmp_path, derive='forms = ["enhanced", "report", "notice"]')
+    job = view(node, run(node, tmp_path / "spool"))
+    kept = load_series(Path(job.result or ""))
+    assert [item.path.name for item in kept.instances] == ["enhanced.dcm", "report.dcm", "notice.dcm"]
+    assert (job.state, job.thin_slices, job.derived_series_uid) == ("restored", 21, kept.series_instance_uid)
+
+
+@pytest.mark.parametrize("reject", [True, False])
+def test_late_images_make_a_result_that_rejects_the_earlier_one_if_asked_to(tmp_path: Path, reject: bool) -> None:
+    node = open_at(tmp_path, derive=f"reject_superseded = {str(reject).lower()}", send=PACS)
+    images = write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, tmp_path / "spool")
+    queue_images(node, images[:4])
+    restore_next(node, node.model.digest, lambda _claim: None)
+    claim = deliveries.claim(node.database, 1, "host/boot/9/1", 60)
+    assert claim is not None
+    deliveries.answered(node.database, claim, [InstanceOutcome(uid, 0) for uid in sorted(claim.unsent)[:3]])
+    job_id = queue_images(node, images[4:])
+    restore_next(node, node.model.digest, lambda _claim: None)
+    last = load_series(Path(view(node, job_id).result or "")).instances[-1]
+    assert (last.path.name == "rejection.dcm") == reject
+    if reject:
+        (study,) = dcmread(last.path).CurrentRequestedProcedureEvidenceSequence
+        (series,) = study.ReferencedSeriesSequence
+        assert {item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence} == claim.unsent
 
 
 def test_a_job_that_fits_no_memory_is_parked_with_what_to_do(stub: Stub, tmp_path: Path) -> None:
