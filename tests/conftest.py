@@ -60,6 +60,13 @@ def qrscp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.P
 
 
 @pytest.fixture(scope="module")
+def dcmqrscp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Pacs]:
+    """DCMTK's archive, empty at the start of a test module."""
+    with servers.dcmqrscp(tmp_path_factory.mktemp("dcmqrscp")) as pacs:
+        yield pacs
+
+
+@pytest.fixture(scope="module")
 def storescp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Pacs]:
     """The storescp of DCMTK, empty at the start of a test module."""
     with servers.storescp(tmp_path_factory.mktemp("storescp")) as pacs:

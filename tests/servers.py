@@ -36,6 +36,7 @@ __all__ = [
     "Pacs",
     "Server",
     "ServerError",
+    "dcmqrscp",
     "find_program",
     "free_port",
     "orthanc",
@@ -131,6 +132,20 @@ def storescp(
     find_program(command[0])
     with running(command, folder, lambda: listens(port)) as daemon:
         yield Pacs("storescp", HOST, port, daemon, folder, folder / "storescp.log", ae_title=ae_title)
+
+
+@contextmanager
+def dcmqrscp(folder: Path, *, ae_title: str = "DCMQRSCP") -> Iterator[Pacs]:
+    """DCMTK's archive, which takes every storage class it knows. Files are in ``folder/store``."""
+    port = _claimed(0)
+    folder = _made(folder)
+    area = _made(folder / "store")
+    options = folder / "dcmqrscp.cfg"
+    options.write_text(_DCMQRSCP_OPTIONS.format(ae_title=ae_title, port=port, area=area), encoding="utf-8")
+    command = ["/usr/bin/dcmqrscp", "-c", str(options)]
+    find_program(command[0])
+    with running(command, folder, lambda: listens(port)) as daemon:
+        yield Pacs("dcmqrscp", HOST, port, daemon, folder, folder / "dcmqrscp.log", ae_title=ae_title)
 
 
 def dcmtk_tls(tls: TlsSettings | None) -> list[str]:
@@ -239,6 +254,19 @@ def _plugin_options(folder: Path, plugins: Sequence[str]) -> dict[str, object]:
     }
 
 
+# 500 studies of 4 GB at most, for anyone.
+_DCMQRSCP_OPTIONS = """\
+NetworkTCPPort = {port}
+MaxPDUSize = 131072
+MaxAssociations = 16
+HostTable BEGIN
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+{ae_title} {area} RW (500, 4gb) ANY
+AETable END
+"""
 _QRSCP_OPTIONS = """\
 [DEFAULT]
 ae_title: {ae_title}
