@@ -30,6 +30,19 @@ def dcm2niix(folder: Path, out: Path) -> list[nib.Nifti1Image]:
     return [nib.load(path) for path in sorted(out.glob("*.nii"))]
 
 
+def dsrdump(path: Path) -> str:
+    """How DCMTK reads a structured report or a key object selection; it refuses one whose content breaks the IOD."""
+    command = [find_program("dsrdump"), str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def dcmp2pgm(image: Path, state: Path, out: Path) -> Image.Image:
+    """How DCMTK shows an image under a presentation state; ``out`` becomes a PGM."""
+    command = [find_program("dcmp2pgm"), "-p", str(state), str(image), str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    return Image.open(out)
+
+
 def orthanc_viewer(pacs: Pacs, series: str, out: Path) -> Image.Image:
     """What Orthanc's web viewer shows of a series, given by Orthanc's own name for it; ``out`` becomes a PNG."""
     command = [

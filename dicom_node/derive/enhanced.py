@@ -12,7 +12,7 @@ from dicom_node.derive.pixels import stored_values
 from dicom_node.uid import derived_uid, instance_uid
 
 # PS3.3 C.8.16.1: an enhanced image is PRIMARY; what SECONDARY says of a slice is in the fourth value.
-FRAME_TYPE = ["DERIVED", "PRIMARY", "AXIAL", "RESAMPLED"]
+FRAME_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
 # Type 1C and 2C (PS3.3 C.7.3.1, C.8.15.2): as the slices have them, rather than as highdicom counts or forgets.
 AS_THE_SLICES = (
     "Laterality",

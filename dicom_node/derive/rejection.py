@@ -27,6 +27,7 @@ _CLASSES = {
     "report": Comprehensive3DSRStorage,
     "notice": GrayscaleSoftcopyPresentationStateStorage,
 }
+_IMAGES = frozenset({CTImageStorage, LegacyConvertedEnhancedCTImageStorage})
 _TYPE_2 = (
     "PatientName PatientID PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime "
     "ReferringPhysicianName SpecificCharacterSet"
@@ -72,4 +73,6 @@ def _evidence(uid: str, kind: str, series: str, plan: SeriesPlan) -> Dataset:
         setattr(item, keyword, None)
     item.SOPClassUID, item.SOPInstanceUID = kind, uid
     item.SeriesInstanceUID, item.StudyInstanceUID = series, plan.shared.StudyInstanceUID
+    if kind in _IMAGES:  # by these highdicom tells an image from another composite object
+        item.Rows, item.Columns = plan.shared.Rows, plan.shared.Columns
     return item

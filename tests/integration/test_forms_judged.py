@@ -18,7 +18,7 @@ from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import store
 from dicom_node.settings import DeriveSettings, SendSettings
 from dicom_node.uid import form_uid, instance_uid
-from tests.judges import dcentvfy_errors, dciodvfy_errors, dcm2niix
+from tests.judges import dcentvfy_errors, dciodvfy_errors, dcm2niix, dcmp2pgm, dsrdump
 from tests.phantom import chest, write_dicom
 from tests.servers import Pacs
 from tests.unit.dicom_node.derive.samples import CUBIC, NETWORK, thick_series, thin_volume, write_source
@@ -73,6 +73,17 @@ def test_forms_of_a_phantom_are_clean_and_agree_with_its_slices(tmp_path: Path, 
     written = write_series(thick, thin, "phantom", ALL, tmp_path / "out", NOW, replaced=(OLD,))
     assert [line for item in forms_of(written) for line in dciodvfy_errors(item.path)] == []
     assert dcentvfy_errors([item.path for item in (written.instances[0], *forms_of(written))]) == []
+
+
+def test_dcmtk_reads_report_and_note_and_shows_an_image_under_the_notice(result: DerivedSeries, tmp_path: Path) -> None:
+    image, _, said, notice, note = (item.path for item in (result.instances[4], *forms_of(result)))
+    assert 'NUM:(,,"Mean difference from source")="0.1" ([hnsf\'U],UCUM,"Hounsfield unit")' in dsrdump(said)
+    assert dsrdump(note).count("<contains IMAGE:") == len(OLD.sop_instance_uids)
+    shown = np.asarray(dcmp2pgm(image, notice, tmp_path / "shown.pgm"), dtype=float)
+    hounsfield = pydicom.dcmread(image).pixel_array
+    expected = np.clip((hounsfield - 39.5) / 399 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2, center 40, width 400
+    assert 0 < expected.mean() < 255
+    np.testing.assert_allclose(shown, expected, atol=2)
 
 
 def test_dcm2niix_makes_the_same_volume_of_the_enhanced_image(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_the_enhanced_image_is_the_volume_of_the_slices(thick: ThickSeries, tmp_
 
 def test_the_enhanced_image_is_marked_frame_by_frame(thick: ThickSeries, tmp_path: Path) -> None:
     image = made(thick, tmp_path / "out")["enhanced"]
-    assert list(image.ImageType) == ["DERIVED", "PRIMARY", "AXIAL", "RESAMPLED"]
+    assert list(image.ImageType) == ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
     assert len(image.PerFrameFunctionalGroupsSequence) == image.NumberOfFrames == 16
     for frame in image.PerFrameFunctionalGroupsSequence:
         assert "Not for primary diagnosis" in frame.FrameContentSequence[0].FrameComments
@@ -238,6 +238,8 @@ def test_the_rejection_note_names_every_instance_of_what_was_replaced(thick: Thi
         series_uid("old"): list(OLD.sop_instance_uids[:3]),
         form_series_uid("old", "report"): [form_uid("old", "report")],
     }
+    kinds = [item.ValueType for item in note.ContentSequence if "ReferencedSOPSequence" in item]
+    assert kinds == ["IMAGE"] * 3 + ["COMPOSITE"]
     assert any("Replaced" in item.get("TextValue", "") for item in note.ContentSequence)
 
 
