@@ -1,1 +1,1 @@
-"""Makes derived CT series: attribute policy, pixels, data sets, conformance check, files."""
+"""Makes results: attribute policy, pixels, data sets and other forms, conformance check, files."""

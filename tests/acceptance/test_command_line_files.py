@@ -87,6 +87,15 @@ def test_a_folder_of_dicom_becomes_a_derived_series(tmp_path: Path) -> None:
     assert dcentvfy_errors(paths) == []
 
 
+def test_a_folder_of_dicom_becomes_what_the_settings_name(tmp_path: Path) -> None:
+    write_dicom(chest(shape=(21, 32, 32), pixel_mm=10).thick, tmp_path / "in")
+    (tmp_path / "settings.toml").write_text('[derive]\nforms = ["enhanced", "report"]\n', encoding="utf-8")
+    done = thinslice(tmp_path, "restore", "in", "out", "--network", "linear")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["enhanced.dcm", "manifest.json", "report.dcm"]
+    assert dcmread(tmp_path / "out" / "enhanced.dcm").NumberOfFrames == 21
+
+
 @dataclass(frozen=True)
 class Bad:
     """A command that must be refused: its arguments, exit code, and pieces of the one sentence on stderr."""

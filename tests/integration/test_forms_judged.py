@@ -13,6 +13,7 @@ import pydicom
 import pytest
 
 from dicom_node.derive.writer import write_series
+from dicom_node.ledger import queries
 from dicom_node.records import DerivedInstance, DerivedSeries, Destination, InstanceOutcome, ReplacedResult
 from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import store
@@ -22,6 +23,10 @@ from tests.judges import dcentvfy_errors, dciodvfy_errors, dcm2niix, dcmp2pgm, d
 from tests.phantom import chest, write_dicom
 from tests.servers import Pacs
 from tests.unit.dicom_node.derive.samples import CUBIC, NETWORK, thick_series, thin_volume, write_source
+from tests.unit.worker.nodes import open_at
+from tests.unit.worker.rows import queue_series, view
+from worker.steps.deliver import deliver
+from worker.steps.restore import restore_next
 
 pytestmark = pytest.mark.dicom
 NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
@@ -138,3 +143,19 @@ def test_a_pacs_takes_every_form_lists_it_and_gives_it_back_unchanged(
         listed = stored_instances(destination, NODE, result.study_instance_uid, item.series_instance_uid, SETTINGS)
         assert listed == {item.sop_instance_uid}
         assert kept(pacs, item.sop_instance_uid) == pydicom.dcmread(item.path), item.path.name
+
+
+def test_a_node_delivers_every_form_and_has_it_confirmed(orthanc_server: Pacs, tmp_path: Path) -> None:
+    pacs = f'ae_title = "{orthanc_server.ae_title}"\nhost = "{orthanc_server.host}"\nport = {orthanc_server.port}'
+    node = open_at(
+        tmp_path,
+        derive='forms = ["slices", "enhanced", "report", "notice"]',
+        send=f'[[send.pacs]]\nname = "main"\n{pacs}',
+    )
+    job_id = queue_series(node, tmp_path / "spool", seed=55)
+    assert restore_next(node, node.model.digest, lambda _claim: None)
+    assert deliver(node, 1)
+    assert deliver(node, 1)
+    (delivery,) = queries.deliveries_of(node.database, job_id)
+    assert (delivery.state, delivery.verified_by, delivery.stored, delivery.total) == ("verified", "C-FIND", 24, 24)
+    assert view(node, job_id).thin_slices == 21
