@@ -165,14 +165,9 @@ class DerivedSeries:
 
 @dataclass(frozen=True)
 class ReplacedResult:
-    """An earlier result of the same source series that was superseded when a PACS already had some of it.
+    """A superseded result that some PACS has something of; its job's key tells which instance is what.
 
-    Attributes
-    ----------
-    job_key : str
-        Tells which instance is what: all UIDs of a result follow from it.
-    sop_instance_uids : tuple of str
-        All its instances, sorted: what a PACS stored last may not have been noted any more.
+    ``sop_instance_uids`` are all of it, sorted: what a PACS stored last may not have been noted any more.
     """
 
     job_key: str
