@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError
 from dicom_node.ledger.database import Database
-from dicom_node.records import Destination
 from dicom_node.send.scu import echo
 from dicom_node.settings import SendSettings
 from tests.servers import HOST, ServerError, free_port

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import migrations
 from dicom_node import crash
+from dicom_node.destinations import AnyDestination, Destination, FolderDestination, WebDestination
 from dicom_node.ledger.database import Database
 from dicom_node.receive.spool import Spool
-from dicom_node.records import AnyDestination, Destination, FolderDestination, WebDestination
 from sr_engine.volume import ModelIdentity
 from worker.settings import Settings
 

@@ -10,8 +10,8 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, DestinationRefused, SettingsError
-from dicom_node.records import Destination
 from dicom_node.send.gate import ReactorGate
 from dicom_node.settings import SendSettings
 from dicom_node.tls import client_context

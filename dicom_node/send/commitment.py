@@ -15,8 +15,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined] # made at impor
     StorageCommitmentPushModelInstance,
 )
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, DestinationRefused, InputError
-from dicom_node.records import CommitmentReport, DerivedInstance, Destination
+from dicom_node.records import CommitmentReport, DerivedInstance
 from dicom_node.send.association import association
 from dicom_node.settings import SendSettings
 

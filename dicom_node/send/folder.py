@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dicom_node import durable
+from dicom_node.destinations import FolderDestination
 from dicom_node.errors import DestinationError, StorageError
-from dicom_node.records import DerivedInstance, DerivedSeries, FolderDestination, InstanceOutcome
+from dicom_node.records import DerivedInstance, DerivedSeries, InstanceOutcome
 from dicom_node.settings import SendSettings
 
 STORED = 0x0000

@@ -6,8 +6,9 @@ from typing import Any
 from dicomweb_client import DICOMwebClient
 from requests import Session
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError
-from dicom_node.records import DerivedSeries, WebDestination
+from dicom_node.records import DerivedSeries
 from dicom_node.send.web import limits, session
 from dicom_node.settings import SendSettings
 from dicom_node.uid import derived_uid

@@ -4,8 +4,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined] # made at import
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError
-from dicom_node.records import DerivedSeries, Destination
+from dicom_node.records import DerivedSeries
 from dicom_node.send.association import association
 from dicom_node.settings import SendSettings
 

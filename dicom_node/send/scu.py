@@ -11,8 +11,9 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined] # made at import
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, DestinationRefused, StorageError
-from dicom_node.records import DerivedInstance, Destination, InstanceOutcome
+from dicom_node.records import DerivedInstance, InstanceOutcome
 from dicom_node.send.association import association, refused_contexts
 from dicom_node.send.compression import SYNTAXES, compressed, has_pixels
 from dicom_node.settings import SendSettings

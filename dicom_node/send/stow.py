@@ -10,8 +10,9 @@ from uuid import uuid4
 from pydicom.dataset import Dataset
 from requests import Response, Session
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, StorageError
-from dicom_node.records import DerivedInstance, InstanceOutcome, WebDestination
+from dicom_node.records import DerivedInstance, InstanceOutcome
 from dicom_node.send.web import limits, refusal, session
 from dicom_node.settings import SendSettings
 

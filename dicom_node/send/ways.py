@@ -4,15 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dicom_node.records import (
-    AnyDestination,
-    DerivedInstance,
-    DerivedSeries,
-    Destination,
-    FolderDestination,
-    InstanceOutcome,
-    WebDestination,
-)
+from dicom_node.destinations import AnyDestination, Destination, FolderDestination, WebDestination
+from dicom_node.records import DerivedInstance, DerivedSeries, InstanceOutcome
 from dicom_node.send import folder, qido, query, scu, stow
 from dicom_node.settings import SendSettings
 

@@ -19,8 +19,8 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import HTTPError, InvalidJSONError, JSONDecodeError, SSLError, Timeout, TooManyRedirects
 from urllib3.exceptions import ProtocolError
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, DestinationRefused, SettingsError
-from dicom_node.records import WebDestination
 from dicom_node.settings import SendSettings
 from dicom_node.tls import web_context
 

@@ -12,9 +12,9 @@ import pytest
 from pydicom import dcmread
 from sqlalchemy import select
 
+from dicom_node.destinations import Destination
 from dicom_node.ledger import chain, queries
 from dicom_node.ledger.tables import instance, job, job_instance
-from dicom_node.records import Destination
 from dicom_node.send.scu import echo
 from dicom_node.settings import SendSettings
 from tests.acceptance.endings import ENDED, wait_until_all_ended

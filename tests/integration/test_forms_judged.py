@@ -13,8 +13,9 @@ import pydicom
 import pytest
 
 from dicom_node.derive.writer import write_series
+from dicom_node.destinations import Destination
 from dicom_node.ledger import queries
-from dicom_node.records import DerivedInstance, DerivedSeries, Destination, InstanceOutcome, ReplacedResult
+from dicom_node.records import DerivedInstance, DerivedSeries, InstanceOutcome, ReplacedResult
 from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import store
 from dicom_node.settings import DeriveSettings, SendSettings

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, SettingsError
 from dicom_node.ledger import queries, receipts
-from dicom_node.records import Destination
 from dicom_node.send.scu import echo
 from dicom_node.settings import SendSettings
 from tests.nodes import AE_TITLE, HOST, SCANNER_AE, Node

@@ -9,7 +9,8 @@ import pydicom
 import pytest
 
 from dicom_node.derive.writer import write_series
-from dicom_node.records import DerivedSeries, Destination, InstanceOutcome
+from dicom_node.destinations import Destination
+from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send.compression import SYNTAXES
 from dicom_node.send.scu import store
 from dicom_node.settings import DeriveSettings, SendSettings

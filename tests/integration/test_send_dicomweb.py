@@ -10,8 +10,9 @@ import pytest
 from dicomweb_client import DICOMwebClient
 
 from dicom_node.derive.writer import write_series
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationRefused
-from dicom_node.records import DerivedSeries, InstanceOutcome, WebDestination
+from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send import qido, stow
 from dicom_node.settings import DeriveSettings, SendSettings
 from tests.servers import Pacs, orthanc

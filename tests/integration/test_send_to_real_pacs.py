@@ -14,8 +14,9 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from dicom_node.derive.writer import write_series
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationRefused
-from dicom_node.records import CommitmentReport, DerivedSeries, Destination, InstanceOutcome
+from dicom_node.records import CommitmentReport, DerivedSeries, InstanceOutcome
 from dicom_node.send.commitment import parse_report, request
 from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import echo, store

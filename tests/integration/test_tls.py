@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from dicom_node.derive.writer import write_series
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError
 from dicom_node.ledger.tables import audit
-from dicom_node.records import DerivedSeries, Destination, InstanceOutcome
+from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send.scu import echo, store
 from dicom_node.settings import (
     DeriveSettings,

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from dicom_node.destinations import AnyDestination, WebDestination
 from dicom_node.errors import NodeError, SettingsError
 from dicom_node.receive.scp import ports
-from dicom_node.records import AnyDestination, WebDestination
 from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context

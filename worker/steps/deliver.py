@@ -8,18 +8,12 @@ from pydicom.uid import KeyObjectSelectionDocumentStorage, generate_uid
 
 from dicom_node import crash
 from dicom_node.derive.manifest import load_series
+from dicom_node.destinations import AnyDestination, Destination
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, StaleFence
 from dicom_node.ledger import circuits, commitments, deliveries
 from dicom_node.ledger.deliveries import DeliveryClaim
 from dicom_node.ledger.states import DeliveryState
-from dicom_node.records import (
-    AnyDestination,
-    CommitmentReport,
-    DerivedInstance,
-    DerivedSeries,
-    Destination,
-    InstanceOutcome,
-)
+from dicom_node.records import CommitmentReport, DerivedInstance, DerivedSeries, InstanceOutcome
 from dicom_node.send.commitment import request
 from dicom_node.send.scu import failure_is_permanent
 from dicom_node.send.ways import way_to

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.destinations import Destination, FolderDestination, WebDestination
 from dicom_node.errors import SettingsError
-from dicom_node.records import Destination, FolderDestination, WebDestination
 from worker.settings import Settings, destination_names, known_keys, load
 from worker.wiring import open_node
 

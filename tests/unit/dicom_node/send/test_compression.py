@@ -20,8 +20,9 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationRefused, StorageError
-from dicom_node.records import DerivedInstance, DerivedSeries, Destination, InstanceOutcome
+from dicom_node.records import DerivedInstance, DerivedSeries, InstanceOutcome
 from dicom_node.send.compression import SYNTAXES, compressed, has_pixels
 from dicom_node.send.scu import store
 from dicom_node.settings import SendSettings

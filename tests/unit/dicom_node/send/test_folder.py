@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.destinations import FolderDestination
 from dicom_node.errors import DestinationError, StorageError
-from dicom_node.records import DerivedSeries, FolderDestination, InstanceOutcome
+from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send import folder
 from dicom_node.settings import SendSettings
 from tests.unit.dicom_node.send.slices import result_of, uids_of

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, DestinationRefused
-from dicom_node.records import DerivedSeries, WebDestination
+from dicom_node.records import DerivedSeries
 from dicom_node.send import qido
 from dicom_node.settings import SendSettings
 from tests.unit.dicom_node.send.slices import result_of, uids_of

@@ -20,8 +20,9 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, DestinationRefused, InputError, StorageError
-from dicom_node.records import CommitmentReport, DerivedInstance, Destination, InstanceOutcome
+from dicom_node.records import CommitmentReport, DerivedInstance, InstanceOutcome
 from dicom_node.send.commitment import parse_report, request
 from dicom_node.send.query import stored_instances
 from dicom_node.send.scu import echo, failure_is_permanent, store

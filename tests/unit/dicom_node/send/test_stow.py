@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, DestinationRefused, StorageError
-from dicom_node.records import DerivedSeries, InstanceOutcome, WebDestination
+from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send import stow
 from dicom_node.settings import SendSettings
 from tests import servers

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, DestinationRefused, NodeError, SettingsError
-from dicom_node.records import WebDestination
 from dicom_node.send import qido
 from dicom_node.send.web import check_files
 from dicom_node.settings import SendSettings
