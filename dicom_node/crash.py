@@ -28,6 +28,9 @@ POINTS = (
     "deliver.commitment-asked",
     "commitment.reported",  # the PACS has reported, the ledger does not know
     "commitment.entered",
+    "commitment.asked",  # the ledger has a scanner's request, the scanner is not answered
+    "commitment.decided",  # the ledger knows what the node commits to, the scanner does not
+    "commitment.told",  # the scanner knows, the ledger does not know that it does
     "verify.answered",  # the PACS was asked by query, the ledger does not know
     "retention.decided",  # the ledger says purged, the files are there
     "retention.removed",

@@ -6,12 +6,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Destination:
-    """A PACS that derived series go to by C-STORE.
+    """A PACS that derived series go to by C-STORE, or a scanner that a storage commitment is reported to.
 
     Attributes
     ----------
     name : str
-        The admin's name for it, unique among all destinations.
+        The admin's name for it, unique among all destinations; a scanner's AE title.
     storage_commitment : bool
         Ask for storage commitment before C-FIND.
     tls : bool
@@ -20,6 +20,8 @@ class Destination:
         The name that its certificate must bear; empty: ``host``.
     compression : str
         Of images, where it takes them so: none, jpeg-ls, jpeg2000 or rle.
+    kind : str
+        What it is, for people.
     """
 
     name: str
@@ -30,6 +32,12 @@ class Destination:
     tls: bool = False
     tls_name: str = ""
     compression: str = "none"
+    kind: str = "PACS"
+
+    @property
+    def title(self) -> str:
+        """What it is and its name, for people."""
+        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True)

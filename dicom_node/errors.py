@@ -3,6 +3,7 @@
 NodeError
 ├── InputError             the sender's fault: this input will never work; held or quarantined, no retry
 │   ├── UnreadableInstance a data set that cannot be parsed or decoded
+│   ├── RequestRefused     a storage commitment request that is not taken; it knows its status
 │   └── GeometryError      slices that do not form one regular stack
 ├── ConformanceError       our fault: what we made breaks the standard; nothing leaves; no retry
 ├── DestinationError       the PACS's fault or the network's; retry later
@@ -26,6 +27,14 @@ class InputError(NodeError):
 
 class UnreadableInstance(InputError):
     """One data set cannot be parsed or its pixels cannot be decoded."""
+
+
+class RequestRefused(InputError):
+    """A request is not taken; ``status`` answers it (PS3.7 10.1.4.1.10)."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class GeometryError(InputError):

@@ -55,11 +55,29 @@ class ListenerTlsSettings(TlsSettings):
 
 
 class PeerSettings(Table):
-    """One [[receive.peers]]: who may send; what is left out is not asked for."""
+    """One [[receive.peers]]: who may send; what is left out is not asked for.
+
+    ``host`` and ``port`` are where storage commitments are reported to; a peer without them may not ask for one.
+    """
 
     ae_title: AETitle
     addresses: tuple[IPvAnyNetwork, ...] = ()
     certificates: tuple[str, ...] = ()
+    host: str = ""
+    port: Port | None = None
+    tls: bool = False
+    tls_name: str = ""
+
+    @property
+    def has_address(self) -> bool:
+        """Whether we can call it."""
+        return bool(self.host) and self.port is not None
+
+    @model_validator(mode="after")
+    def _whole_address(self) -> Self:
+        if bool(self.host) != (self.port is not None):
+            raise ValueError("host and port of a peer go together: give both or none")
+        return self
 
     @field_validator("certificates")
     @classmethod
@@ -95,6 +113,8 @@ class ReceiveSettings(Table):
     maximum_instance_mb: float = Field(default=64.0, gt=0)
     maximum_instance_s: float = Field(default=300.0, gt=0)
     network_timeout_s: float = Field(default=60.0, gt=0)
+    storage_commitment: bool = False
+    commitment_wait_s: float = Field(default=120.0, ge=0)
     spool: Path = Path("var/spool")
     disk_full_percent: float = Field(default=95.0, gt=0, le=100)
 

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 import structlog
 
 from dicom_node.errors import LedgerError, NodeError
-from dicom_node.ledger import circuits, claims, deliveries, jobs, models, receipts, workers
+from dicom_node.ledger import circuits, claims, commitment_requests, deliveries, jobs, models, receipts, workers
 from dicom_node.ledger.claims import Due
 from sr_engine.errors import EngineError
 from worker import retention
 from worker.errors import WorkerError
+from worker.line import Line
 from worker.owner import is_gone, this_owner
 from worker.receiving import rescan
 from worker.steps.judge import judge_series
+from worker.steps.report import report_commitment
 from worker.wiring import Bell, Node
 
 log = structlog.get_logger()
@@ -27,6 +29,8 @@ JUDGING_S = 15.0
 FORGET_S = 3600.0
 # Jobs for another model are left alone for this long: two nodes that differ should not take turns with them.
 ADOPT_S = 60.0
+# Scanners that are told of storage commitment at the same time.
+REPORTERS = 2
 
 
 class Clock:
@@ -45,6 +49,8 @@ class Clock:
 
     def __init__(self, node: Node, bell: Bell, role: str = "clock") -> None:
         self._node, self._bell, self._role = node, bell, role
+        # A scanner that does not answer holds up a thread of these, not the clock.
+        self._reports = Line(lambda request_id: report_commitment(node, request_id))
         self._rare = self._seen = self.last_tick = time.monotonic()
         self._troubles: dict[str, str] = {}
         self._was_away = False
@@ -56,6 +62,7 @@ class Clock:
         workers.register(self._node.database, this_owner(), self._role)
         self._adopt(settled_s=0)
         claims.ring_all_again(self._node.database)
+        self._reports.start("report", REPORTERS)
         self._thread.start()
 
     def stop(self) -> None:
@@ -67,7 +74,8 @@ class Clock:
 
     def tick(self) -> None:
         """One sweep: judge, take back, ring. Each part stands alone, so that one's trouble is not another's."""
-        for sweep in (self._judge, self._take_back, self._ring_jobs, self._ring_deliveries, self._be_seen):
+        sweeps = (self._judge, self._take_back, self._ring_jobs, self._ring_deliveries, self._report, self._be_seen)
+        for sweep in sweeps:
             self._guarded(sweep)
         if time.monotonic() - self._rare >= self._node.settings.worker.rescan_s:
             self._rare = time.monotonic()
@@ -123,6 +131,7 @@ class Clock:
         settings = self._node.settings
         jobs.expire(self._node.database, is_gone, settings.worker.deaths_allowed)
         deliveries.expire(self._node.database, is_gone, settings.send.attempts)
+        commitment_requests.expire(self._node.database, is_gone, settings.send.attempts)
         if circuits.opened(self._node.database):
             circuits.hold_back(self._node.database)
 
@@ -133,6 +142,10 @@ class Clock:
     def _ring_deliveries(self) -> None:
         due = deliveries.due_deliveries(self._node.database, self._node.settings.worker.ring_again_s)
         _ring(due, self._bell.deliver, lambda ids: deliveries.unring(self._node.database, ids))
+
+    def _report(self) -> None:
+        for request_id in commitment_requests.due(self._node.database):
+            self._reports.put(request_id)
 
     def _be_seen(self) -> None:
         if time.monotonic() - self._seen >= self._node.settings.worker.heartbeat_s:

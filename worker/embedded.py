@@ -1,13 +1,9 @@
 """The wiring without a broker: a local bell, a thread that has jobs restored, and two that send."""
 
-import itertools
-import threading
-from collections.abc import Callable
-from queue import PriorityQueue
-
 import structlog
 
 from worker.hands import Hands
+from worker.line import Line
 from worker.wiring import Node
 
 log = structlog.get_logger()
@@ -21,7 +17,7 @@ class LocalBell:
     def __init__(self, node: Node) -> None:
         self._drain_s = node.settings.worker.drain_s
         self._hands = Hands(node)
-        self._restoring, self._sending = _Line(self._hands.restore), _Line(self._hands.deliver)
+        self._restoring, self._sending = Line(self._hands.restore), Line(self._hands.deliver)
 
     def start(self) -> None:
         """Begin to work."""
@@ -49,36 +45,3 @@ class LocalBell:
         """Finish what is in hand within ``[worker].drain_s``, else give it back; drop what waits."""
         if not self._hands.finish(self._drain_s):
             log.warning("a PACS did not answer in time, its delivery goes on at the next start")
-
-
-class _Line:
-    """Numbers that wait for a few threads. The threads end with the process: one may hang on a PACS."""
-
-    def __init__(self, work: Callable[[int], None]) -> None:
-        self._work = work
-        self._queue: PriorityQueue[tuple[int, int, int]] = PriorityQueue()
-        self._order = itertools.count()
-        self._waiting: set[int] = set()
-        self._lock = threading.Lock()
-
-    def start(self, name: str, threads: int) -> None:
-        for _ in range(threads):
-            threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    def put(self, number: int, priority: int) -> None:
-        with self._lock:
-            if number in self._waiting:
-                return
-            self._waiting.add(number)
-        self._queue.put((-priority, next(self._order), number))
-
-    def _run(self) -> None:
-        while True:
-            _, _, number = self._queue.get()
-            try:
-                self._work(number)
-            except Exception:
-                log.exception("worker thread failed", thread=threading.current_thread().name, number=number)
-            finally:
-                with self._lock:
-                    self._waiting.discard(number)

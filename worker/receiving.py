@@ -9,8 +9,9 @@ import structlog
 from pydicom import Dataset
 
 from dicom_node import crash
+from dicom_node.commitment import CommitmentRequest
 from dicom_node.errors import LedgerError, NodeError, StorageError
-from dicom_node.ledger import receipts, refusals
+from dicom_node.ledger import commitment_requests, receipts, refusals
 from dicom_node.receive.handlers import Callbacks
 from dicom_node.receive.scp import Listener
 from dicom_node.receive.spool import Spool
@@ -51,6 +52,7 @@ class Receiver:
             on_aborted=lambda _uids: None,  # a series whose sender vanished waits for the long quiet time
             on_commitment=self._commitment,
             on_refused=self._tell,
+            on_asked=self._asked,
         )
         self.listener = Listener(receive, self._spool, callbacks, lambda: datetime.now(UTC))
 
@@ -114,6 +116,11 @@ class Receiver:
         if released:
             receipts.released(self._node.database, released, settings.quiet_released_s)
         refusals.record(self._node.database, [item for item in items if isinstance(item, Refusal)])
+
+    def _asked(self, request: CommitmentRequest) -> None:
+        """Enter a storage commitment request now: the scanner is answered after it."""
+        commitment_requests.enter(self._node.database, request, self._node.settings.receive.commitment_wait_s)
+        crash.point("commitment.asked")
 
     def _commitment(self, data_set: Dataset, event_type: int) -> int:
         try:

@@ -35,7 +35,8 @@ def sweep(node: Node, now: datetime) -> None:
     if keep.spool_days:
         reason = f"settled for {keep.spool_days:g} days"
         _purge_series(node, keep.spool_days * DAY_S, reason)
-        _early(node, node.settings.receive.spool, lambda: _purge_series(node, EARLY_S, "the disk is filling up"))
+        filling = "the disk is filling up"
+        _early(node, node.settings.receive.spool, lambda: _purge_series(node, EARLY_S, filling, early=True))
     if keep.quarantine_days:
         _empty_quarantine(node.settings.receive.spool / "quarantine", now - timedelta(days=keep.quarantine_days))
 
@@ -76,10 +77,10 @@ def _purge_results(node: Node, settled_for_s: float, reason: str) -> int:
     return len(done)
 
 
-def _purge_series(node: Node, settled_for_s: float, reason: str) -> int:
+def _purge_series(node: Node, settled_for_s: float, reason: str, *, early: bool = False) -> int:
     """Let the images of one batch of series go; returns how many series."""
-    due = purging.series_due(node.database, settled_for_s, AT_ONCE)
-    done = [series_id for series_id in due if purging.purge_series(node.database, series_id, reason)]
+    due = purging.series_due(node.database, settled_for_s, AT_ONCE, early=early)
+    done = [series_id for series_id in due if purging.purge_series(node.database, series_id, reason, early=early)]
     _remove(node, "series", len(done), reason)
     return len(done)
 

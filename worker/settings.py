@@ -2,6 +2,7 @@
 
 import difflib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,18 +103,32 @@ def load(path: Path) -> Settings:
         settings = Settings(**tables)
     except ValidationError as error:
         raise SettingsError(f"{path}: {'; '.join(_sentence(item) for item in error.errors())}") from error
-    settings = _anchored(settings, path.resolve().parent)
+    contradiction = next(_contradictions(settings), "")
+    if contradiction:
+        raise SettingsError(f"{path}: {contradiction}")
+    return _anchored(settings, path.resolve().parent)
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What is wrong between keys that are right one by one."""
+    send, receive = settings.send, settings.receive
     names = destination_names(settings)
     if len(set(names)) < len(names):
-        raise SettingsError(f"{path}: [send] destinations' names must differ: {', '.join(names)}")
-    if settings.send.tls is None and any(pacs.tls for pacs in settings.send.pacs):
-        raise SettingsError(f"{path}: a [[send.pacs]] has tls = true, which needs the files of [send.tls]")
-    if settings.receive.share_port and settings.ledger.url.startswith("sqlite"):
-        raise SettingsError(
-            f"{path}: [receive].share_port is for several listeners, which need one PostgreSQL ledger: "
+        yield f"[send] destinations' names must differ: {', '.join(names)}"
+    if send.tls is None and any(pacs.tls for pacs in send.pacs):
+        yield "a [[send.pacs]] has tls = true, which needs the files of [send.tls]"
+    if send.tls is None and any(peer.tls for peer in receive.peers):
+        yield "a [[receive.peers]] has tls = true, which needs the files of [send.tls]"
+    if receive.storage_commitment and not any(peer.has_address for peer in receive.peers):
+        yield (
+            "[receive].storage_commitment needs a [[receive.peers]] with host and port: "
+            "a commitment is reported on a connection that the node opens"
+        )
+    if receive.share_port and settings.ledger.url.startswith("sqlite"):
+        yield (
+            "[receive].share_port is for several listeners, which need one PostgreSQL ledger: "
             'set [ledger].url = "postgresql://..." or share_port = false'
         )
-    return settings
 
 
 def destination_names(settings: Settings) -> tuple[str, ...]:

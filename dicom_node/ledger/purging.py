@@ -2,6 +2,7 @@
 
 Only what is settled goes: what every PACS confirmed, what is none of our business, and what a person or a later
 revision set aside. A series goes when all its jobs are settled and none of its images contradict each other.
+While a scanner waits to hear whether the node commits to one of them it stays; what was committed to never goes early.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from sqlalchemy import ColumnElement, String, cast, exists, literal, select, upd
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.states import JobState, SeriesState
-from dicom_node.ledger.tables import instance, job, series
+from dicom_node.ledger.states import CommitmentState, JobState, SeriesState
+from dicom_node.ledger.tables import commitment_reference, commitment_request, instance, job, series
 
 SETTLED = (JobState.VERIFIED, JobState.SKIPPED, JobState.CANCELLED, JobState.SUPERSEDED)
 # Their worker may have left files behind that the ledger never heard of.
@@ -69,19 +70,30 @@ def result_removed(database: Database, job_id: int) -> None:
         connection.execute(update(job).where(gone).values(result=None))
 
 
-def series_due(database: Database, settled_for_s: float, limit: int = 50) -> list[int]:
-    """Series that are settled for so long and whose images are still here, the oldest first."""
+def series_due(database: Database, settled_for_s: float, limit: int = 50, *, early: bool = False) -> list[int]:
+    """Series that are settled for so long and whose images are still here, the oldest first; ``early`` as below."""
     with database.reading() as connection:
         before = database_now(connection) - timedelta(seconds=settled_for_s)
-        query = select(series.c.id).where(_series_may_go(before, by_person=False))
+        query = select(series.c.id).where(_is_settled(before) & _is_free(early=early))
         return list(connection.execute(query.order_by(series.c.last_heard_at).limit(limit)).scalars())
 
 
-def purge_series(database: Database, series_id: int, reason: str, *, by_person: bool = False) -> bool:
-    """Decide that the images of a series go. False where they have to stay; a person may decide on a conflict too."""
+def purge_series(
+    database: Database, series_id: int, reason: str, *, by_person: bool = False, early: bool = False
+) -> bool:
+    """Decide that the images of a series go. False where they have to stay.
+
+    Parameters
+    ----------
+    by_person : bool
+        A person may decide on a conflict, and on what the node has committed to, too.
+    early : bool
+        Before its time, because a disk fills up.
+    """
     with database.transaction() as connection:
         now = database_now(connection)
-        may_go = (series.c.id == series_id) & _series_may_go(now, by_person=by_person)
+        settled = (series.c.id == series_id) & _is_settled(now)
+        may_go = settled if by_person else settled & _is_free(early=early)
         if not connection.execute(update(series).where(may_go).values(purged_at=now)).rowcount:
             return False
         chain.append(connection, now, database.actor, "series.purged", f"series:{series_id}", reason=reason)
@@ -108,20 +120,39 @@ def files_removed(database: Database, series_id: int) -> None:
         connection.execute(update(instance).where(here, purged).values(path=mark))
 
 
+def is_kept() -> ColumnElement[bool]:
+    """The condition of an instance that is here, and that nothing was decided against."""
+    stays = exists().where(series.c.id == instance.c.series_id, series.c.purged_at.is_(None))
+    return ~instance.c.path.startswith(GONE) & stays
+
+
 def _result_may_go() -> ColumnElement[bool]:
     here = job.c.result.is_not(None) | job.c.state.in_(WITH_LEFTOVERS)
     return job.c.state.in_(SETTLED) & job.c.purged_at.is_(None) & here
 
 
-def _series_may_go(before: datetime, *, by_person: bool) -> ColumnElement[bool]:
+def _is_settled(before: datetime) -> ColumnElement[bool]:
+    """A complete series whose jobs have all been settled since then."""
     jobs_of_it = job.c.series_id == series.c.id
     unsettled = exists().where(jobs_of_it, job.c.state.not_in(SETTLED) | (job.c.updated_at > before))
-    conflict = exists().where(instance.c.series_id == series.c.id, instance.c.conflict)
-    condition = (
+    return (
         (series.c.state == SeriesState.COMPLETE)
         & series.c.purged_at.is_(None)
         & (series.c.last_heard_at <= before)
         & exists().where(jobs_of_it)
         & ~unsettled
     )
-    return condition if by_person else condition & ~conflict
+
+
+def _is_free(*, early: bool) -> ColumnElement[bool]:
+    """No image of a series contradicts another, and no scanner relies on one."""
+    conflict = exists().where(instance.c.series_id == series.c.id, instance.c.conflict)
+    undecided = commitment_request.c.state.in_([CommitmentState.WAITING, CommitmentState.REPORTING])
+    relied_on = undecided | (commitment_reference.c.failure == 0) if early else undecided
+    promised = exists().where(
+        instance.c.series_id == series.c.id,
+        instance.c.sop_uid == commitment_reference.c.sop_uid,
+        commitment_reference.c.request_id == commitment_request.c.id,
+        relied_on,
+    )
+    return ~conflict & ~promised

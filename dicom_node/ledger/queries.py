@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, desc, exists, func, select
+from sqlalchemy import Select, case, desc, exists, func, select
 
 from dicom_node.ledger.database import Database
-from dicom_node.ledger.states import JobState
-from dicom_node.ledger.tables import audit, delivery, delivery_instance, job, series
+from dicom_node.ledger.states import CommitmentState, JobState
+from dicom_node.ledger.tables import (
+    audit,
+    commitment_reference,
+    commitment_request,
+    delivery,
+    delivery_instance,
+    job,
+    series,
+)
 from dicom_node.records import ReplacedResult
 
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
@@ -65,6 +73,22 @@ class SeriesView:
     instances: int
     first_heard_at: datetime
     last_heard_at: datetime
+
+
+@dataclass(frozen=True)
+class CommitmentRequestView:
+    """A scanner's storage commitment request for people, with how many of its instances were decided on and how."""
+
+    id: int
+    calling_ae: str
+    state: str
+    reason: str
+    asked_at: datetime
+    updated_at: datetime
+    attempt: int
+    committed: int
+    failed: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +158,28 @@ def deliveries_of(database: Database, job_id: int) -> list[DeliveryView]:
     )  # fmt: skip
     with database.reading() as connection:
         return [DeliveryView(**row) for row in connection.execute(query).mappings()]
+
+
+def commitment_requests(database: Database, *states: CommitmentState, limit: int = 50) -> list[CommitmentRequestView]:
+    """Newest requests first, of these states or all."""
+    own = [name for name in CommitmentRequestView.__annotations__ if name in commitment_request.c]
+    columns, failure = [commitment_request.c[name] for name in own], commitment_reference.c.failure
+    sums = (
+        func.count(case((failure == 0, 1))).label("committed"),
+        func.count(case((failure != 0, 1))).label("failed"),
+        func.count().label("total"),
+    )
+    query = (
+        select(*columns, *sums)
+        .join(commitment_reference, commitment_reference.c.request_id == commitment_request.c.id)
+        .group_by(commitment_request.c.id)
+        .order_by(desc(commitment_request.c.id))
+        .limit(limit)
+    )
+    if states:
+        query = query.where(commitment_request.c.state.in_(states))
+    with database.reading() as connection:
+        return [CommitmentRequestView(**row) for row in connection.execute(query).mappings()]
 
 
 def audit_of(database: Database, subjects: list[str]) -> list[AuditView]:

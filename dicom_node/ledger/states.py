@@ -19,11 +19,15 @@ A complete series holds one or more stacks; each becomes a *job*, which ends in 
 
 A *delivery* is one job to one PACS. ``pending`` and ``sent`` wait for their due time; ``sending`` and ``verifying``
 are claimed; ``verified`` and ``parked`` end it until a person or the PACS says otherwise.
+
+A *commitment request* is a scanner's wish that this node commit to instances (PS3.4 J). It is ``waiting`` for instances
+that are on their way, or for the next try; ``reporting`` is claimed; ``reported`` means that the scanner took the
+report, ``parked`` that it did not, for good or for too long. A retry, or the scanner asking again, begins anew.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 
 class SeriesState(StrEnum):
@@ -61,9 +65,19 @@ class DeliveryState(StrEnum):
     PARKED = "parked"
 
 
+class CommitmentState(StrEnum):
+    """States of a scanner's storage commitment request."""
+
+    WAITING = "waiting"
+    REPORTING = "reporting"
+    REPORTED = "reported"
+    PARKED = "parked"
+
+
 State = TypeVar("State", bound=StrEnum)
 J = JobState
 D = DeliveryState
+C = CommitmentState
 
 SERIES_MOVES: dict[SeriesState, frozenset[SeriesState]] = {
     SeriesState.RECEIVING: frozenset({SeriesState.COMPLETE}),
@@ -94,6 +108,13 @@ DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.PARKED: frozenset({D.PENDING, D.VERIFIED}),
 }
 
+COMMITMENT_MOVES: dict[CommitmentState, frozenset[CommitmentState]] = {
+    C.WAITING: frozenset({C.REPORTING}),
+    C.REPORTING: frozenset({C.WAITING, C.REPORTED, C.PARKED}),
+    C.REPORTED: frozenset({C.WAITING}),
+    C.PARKED: frozenset({C.WAITING}),
+}
+
 
 def sources(moves: Mapping[State, frozenset[State]], target: State) -> list[str]:
     """States from which ``target`` may be reached: the condition of every UPDATE."""
@@ -119,7 +140,10 @@ def job_state_of(deliveries: list[DeliveryState]) -> JobState:
 def state_page() -> str:
     """docs/states.md: the prose above and a Mermaid diagram of each table of moves."""
     parts = ["# States\n", "Generated from `dicom_node/ledger/states.py`; do not edit.\n", (__doc__ or "").strip()]
-    for title, moves in (("Series", SERIES_MOVES), ("Job", JOB_MOVES), ("Delivery", DELIVERY_MOVES)):
+    tables: dict[str, Mapping[Any, frozenset[Any]]] = {
+        "Series": SERIES_MOVES, "Job": JOB_MOVES, "Delivery": DELIVERY_MOVES, "Commitment request": COMMITMENT_MOVES,
+    }  # fmt: skip
+    for title, moves in tables.items():
         arrows = [f"    {source} --> {target}" for source, targets in moves.items() for target in sorted(targets)]
         parts.append("\n".join([f"\n## {title}\n", "```mermaid", "stateDiagram-v2", *arrows, "```"]))
     return "\n".join(parts) + "\n"

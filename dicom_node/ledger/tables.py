@@ -52,7 +52,7 @@ metadata = MetaData(
 )
 
 
-def _claim_columns() -> list[Column[Any]]:
+def _lease_columns() -> list[Column[Any]]:
     """What a worker needs to own a row for a while: lease on database time, fence, counters, next due time."""
     return [
         Column("owner", String(160), comment="host/boot/pid/start of the process that holds the lease"),
@@ -63,8 +63,12 @@ def _claim_columns() -> list[Column[Any]]:
         Column("attempt", Integer, nullable=False, default=0, comment="claims so far"),
         Column("deaths", Integer, nullable=False, default=0, comment="claims that ended by a lost lease"),
         Column("due_at", UTCDateTime, nullable=False, comment="not before"),
-        Column("rung_at", UTCDateTime, comment="when a worker was last told"),
     ]
+
+
+def _claim_columns() -> list[Column[Any]]:
+    """The same for a row whose worker is told by a bell."""
+    return [*_lease_columns(), Column("rung_at", UTCDateTime, comment="when a worker was last told")]
 
 
 series = Table(
@@ -90,7 +94,7 @@ instance = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("series_id", ForeignKey("series.id"), nullable=False),
-    Column("sop_uid", String(64), nullable=False),
+    Column("sop_uid", String(64), nullable=False, index=True),
     Column("sop_class_uid", String(64), nullable=False),
     Column("sha256", String(64), nullable=False, comment="of the data set as sent"),
     Column("path", Text, nullable=False, unique=True),
@@ -160,6 +164,31 @@ delivery_instance = Table(
     Column("stored", Boolean, nullable=False, default=False),
     Column("status", Integer, comment="last C-STORE status; empty when no answer came"),
     Column("answered_at", UTCDateTime),
+)
+
+commitment_request = Table(
+    "commitment_request",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_uid", String(64), nullable=False, comment="the scanner's"),
+    Column("calling_ae", String(16), nullable=False, comment="who asked, and is reported to"),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default="", comment="why it is in this state, for people"),
+    Column("wait_until", UTCDateTime, nullable=False, comment="until when its instances may still come"),
+    Column("asked_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    *_lease_columns(),
+    UniqueConstraint("transaction_uid", "calling_ae"),
+    Index(None, "state", "due_at"),
+)
+
+commitment_reference = Table(
+    "commitment_reference",
+    metadata,
+    Column("request_id", ForeignKey("commitment_request.id"), primary_key=True),
+    Column("sop_uid", String(64), primary_key=True, index=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("failure", Integer, comment="0: committed; else its Failure Reason; empty: not decided yet"),
 )
 
 circuit = Table(

@@ -19,14 +19,16 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from dicom_node import crash
-from dicom_node.errors import InputError, NodeError, UnreadableInstance
+from dicom_node.commitment import CommitmentRequest
+from dicom_node.errors import InputError, NodeError, RequestRefused, UnreadableInstance
 from dicom_node.receive import callers
+from dicom_node.receive.commitment import check_caller, read_request
 from dicom_node.receive.limits import Admission, Overlong, Patience, Repeats, answer_odd_request, bound, hang_up
 from dicom_node.receive.part10 import Identity, encode_file, read_identity
 from dicom_node.receive.spool import Spool
 from dicom_node.records import ReceivedInstance, Refusal
 from dicom_node.settings import ReceiveSettings
-from dicom_node.status import PROCESSING_FAILURE, SUCCESS, store_status
+from dicom_node.status import PROCESSING_FAILURE, SUCCESS, action_status, store_status
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,10 @@ class Callbacks:
     on_commitment : callable
         A storage commitment result (PS3.4 J.3.3): its data set and event type, 1 or 2; returns the status to answer.
     on_refused : callable
-        Someone was not let in, or was cut off.
+        Someone was not let in, or was cut off, or asked in vain for storage commitment.
+    on_asked : callable
+        A storage commitment request (PS3.4 J.3.2). It must be kept for good before this returns; what it raises is
+        answered.
     """
 
     on_received: Callable[[ReceivedInstance], None]
@@ -60,6 +65,7 @@ class Callbacks:
     on_aborted: Callable[[frozenset[str]], None]
     on_commitment: Callable[[Dataset, int], int]
     on_refused: Callable[[Refusal], None]
+    on_asked: Callable[[CommitmentRequest], None]
 
 
 class Handlers:
@@ -68,7 +74,7 @@ class Handlers:
     def __init__(
         self, settings: ReceiveSettings, spool: Spool, callbacks: Callbacks, now: Callable[[], datetime]
     ) -> None:
-        self._peers = settings.peers
+        self._settings = settings
         self._admission = Admission(settings.maximum_associations, settings.maximum_associations_per_peer)
         self._maximum_bytes = int(settings.maximum_instance_mb * 1e6)
         self._patience = Patience(settings.maximum_instance_s)
@@ -83,6 +89,7 @@ class Handlers:
         return [
             (evt.EVT_C_STORE, self.store),
             (evt.EVT_N_EVENT_REPORT, self.commitment),
+            (evt.EVT_N_ACTION, self.asked),
             (evt.EVT_RELEASED, self.released),
             (evt.EVT_ABORTED, self.aborted),
             (evt.EVT_REQUESTED, self.requested),
@@ -114,6 +121,21 @@ class Handlers:
             log.error("storage commitment result from %s not taken: %s", _sender(event), type(error).__name__)
             return PROCESSING_FAILURE, None
 
+    def asked(self, event: Event) -> tuple[int, None]:
+        """Answer a storage commitment request (PS3.4 J.3.2): 0x0000 when, and only when, it is kept for good."""
+        ae_title = event.assoc.requestor.ae_title
+        try:
+            check_caller(self._settings, ae_title)
+            self._callbacks.on_asked(read_request(event))
+        except RequestRefused as error:
+            self.refused(_address(event), f"its storage commitment request: {error}", ae_title)
+            return action_status(error), None
+        except Exception as error:  # noqa: BLE001 a status must go back whatever happens
+            reason = error if isinstance(error, NodeError) else type(error).__name__
+            log.error("storage commitment request from %s not taken: %s", _sender(event), reason)
+            return action_status(error), None
+        return SUCCESS, None
+
     def released(self, event: Event) -> None:
         """Name the series that an association brought before it was released."""
         self._ended(event, self._callbacks.on_released)
@@ -126,7 +148,7 @@ class Handlers:
         """Reject an association of a caller that may not send, or past a limit: then it may come again."""
         association, address = event.assoc, _address(event)
         ae_title = cast("A_ASSOCIATE", association.requestor.primitive).calling_ae_title
-        stranger = callers.refusal(self._peers, ae_title, address, callers.certificate_of(association))
+        stranger = callers.refusal(self._settings.peers, ae_title, address, callers.certificate_of(association))
         crowd = "" if stranger else self._admission.refusal(association, address)
         if stranger or crowd:
             self.refused(address, stranger or crowd, ae_title)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from dicom_node.destinations import Destination
@@ -24,7 +25,7 @@ Handler = tuple[evt.InterventionEvent | evt.NotificationEvent, Callable[..., obj
 REJECTIONS = {
     (1, 2): "it does not support the DICOM application context",
     (1, 3): "it does not know our AE title {calling}: add it there",
-    (1, 7): "its AE title is not {called}: correct the PACS's ae_title in the settings",
+    (1, 7): "its AE title is not {called}: correct its ae_title in the settings",
     (2, 2): "it does not support our DICOM protocol version",
     (3, 1): "it is congested for the moment",
     (3, 2): "it has reached its limit of associations",
@@ -40,8 +41,14 @@ def association(
     contexts: Sequence[PresentationContext],
     settings: SendSettings,
     handlers: Sequence[Handler] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
     """An established association with at least one accepted context; released at the end, aborted on an exception.
+
+    Parameters
+    ----------
+    roles : sequence of SCP_SCU_RoleSelectionNegotiation
+        To propose (PS3.7 D.3.3.4); none: we are SCU.
 
     Raises
     ------
@@ -61,6 +68,7 @@ def association(
         ae_title=destination.ae_title,
         evt_handlers=bound,
         max_pdu=MAXIMUM_PDU_BYTES,
+        ext_neg=list(roles),
         tls_args=_tls(destination, settings),
     )
     if not link.is_established:
@@ -79,7 +87,7 @@ def _tls(destination: Destination, settings: SendSettings) -> tuple[ssl.SSLConte
     if not destination.tls:
         return None
     if settings.tls is None:
-        raise SettingsError(f"PACS {destination.name} has tls = true, which needs the files of [send.tls]")
+        raise SettingsError(f"{destination.title} has tls = true, which needs the files of [send.tls]")
     return client_context(settings.tls), destination.tls_name or destination.host
 
 
@@ -110,7 +118,7 @@ def _guard(event: Event) -> None:
 def _why_not(
     link: Association, destination: Destination, calling_ae: str, reached: bool, settings: SendSettings
 ) -> DestinationError:
-    place = f"PACS {destination.name} ({destination.ae_title} at {destination.host}:{destination.port})"
+    place = f"{destination.title} ({destination.ae_title} at {destination.host}:{destination.port})"
     answer = link.acceptor.primitive
     if link.is_rejected and answer is not None:
         reason = REJECTIONS.get((answer.result_source or 0, answer.diagnostic or 0), "it gives no reason")
@@ -156,5 +164,5 @@ def refused_contexts(destination: Destination, contexts: Sequence[PresentationCo
     """The error that says which services a PACS does not offer to us."""
     names = sorted({context.abstract_syntax.name for context in contexts if context.abstract_syntax})
     return DestinationRefused(
-        f"PACS {destination.name} does not accept {' or '.join(names)} from us: enable it there for our AE title"
+        f"{destination.title} does not accept {' or '.join(names)} from us: enable it there for our AE title"
     )

@@ -14,8 +14,10 @@ from tests.waiting import until
 # Places of the child that restores: it dies alone, and the node goes on by itself.
 IN_CHILD = tuple(place for place in crash.POINTS if place.startswith("restore."))
 BY_QUERY = ("verify.answered",)
+# Storage commitment that a scanner asks for: see test_commitment.py.
+ASKED = ("commitment.asked", "commitment.decided", "commitment.told")
 RETENTION = tuple(place for place in crash.POINTS if place.startswith("retention."))
-EVERYDAY = tuple(place for place in crash.POINTS if place not in RETENTION)
+EVERYDAY = tuple(place for place in crash.POINTS if place not in (*RETENTION, *ASKED))
 # One place of each kind, for `make test`.
 FEW = ("spool.stored", "restore.renamed", "deliver.one-stored")
 

@@ -17,7 +17,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import CTImageStorage, JPEGLossless, JPEGLosslessSV1
 from pynetdicom import pdu
 
-from dicom_node.errors import InputError, NodeError, SettingsError, UnreadableInstance
+from dicom_node.errors import InputError, NodeError, RequestRefused, SettingsError, UnreadableInstance
+from dicom_node.receive.commitment import parse_request
 from dicom_node.receive.part10 import encode_file, read_identity
 from dicom_node.records import SliceHeader
 from dicom_node.send.commitment import parse_report
@@ -85,6 +86,16 @@ def report(content: bytes) -> None:
         parse_report(data_set, content[0] if content else None)
 
 
+def request(content: bytes) -> None:
+    """A storage commitment request."""
+    try:
+        data_set = read_dataset(io.BytesIO(content), is_implicit_VR=True, is_little_endian=True)
+    except Exception:  # noqa: BLE001 answered as unreadable before it comes so far
+        return
+    with suppress(RequestRefused):
+        parse_request(data_set, "FUZZ")
+
+
 def settings(content: bytes) -> None:
     """A settings file."""
     path = _folder() / "settings.toml"
@@ -123,6 +134,7 @@ TARGETS: dict[str, Target] = {
     "part10": part10,
     "geometry": geometry,
     "report": report,
+    "request": request,
     "settings": settings,
     "pdu": protocol_data_unit,
     "codec": codec,
@@ -167,6 +179,15 @@ def _report_seeds() -> Iterator[bytes]:
         yield bytes([kind]) + element + sequence
 
 
+def _request_seeds() -> Iterator[bytes]:
+    transaction, sop_class, instance = (
+        struct.pack("<HHL", 0x0008, element, 4) + uid
+        for element, uid in ((0x1195, b"1.2\0"), (0x1150, b"1.4\0"), (0x1155, b"1.3\0"))
+    )
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, 24) + sop_class + instance
+    yield transaction + struct.pack("<HHL", 0x0008, 0x1199, len(item)) + item
+
+
 def _pdu_seeds() -> Iterator[bytes]:
     name = b"1.2.840.10008.3.1.1.1"
     head = struct.pack(">HH", 1, 0) + b"THINSLICE".ljust(16) + b"SCANNER".ljust(16) + bytes(32)
@@ -181,6 +202,7 @@ SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "part10": _file_seeds,
     "geometry": lambda: iter([b"".join(struct.pack("<4f", 0, 0, 5.0 * z, 5.0) for z in range(6))]),
     "report": _report_seeds,
+    "request": _request_seeds,
     "settings": lambda: iter([Path("settings.toml").read_bytes()]),
     "pdu": _pdu_seeds,
     "codec": _codec_seeds,

@@ -11,8 +11,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import column, create_engine, inspect, select, table, text
 
 import migrations
+from dicom_node.commitment import CommitmentRequest, Reference
 from dicom_node.errors import SettingsError
-from dicom_node.ledger import circuits, deliveries, jobs, switches, workers
+from dicom_node.ledger import circuits, commitment_requests, deliveries, jobs, switches, workers
 from dicom_node.ledger.database import Database, driver_url
 from dicom_node.ledger.tables import metadata
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
@@ -42,6 +43,7 @@ def fill(url: str) -> Database:
     circuits.failed(database, "main", "away", 1, lambda _times: 3600)
     switches.pause(database, "a new program")
     workers.register(database, "host/boot/1/1", "node")
+    commitment_requests.enter(database, CommitmentRequest("2.25.5", "CT1", (Reference("2.25.6", "2.25.7"),)), 60)
     return database
 
 
@@ -102,7 +104,7 @@ def test_a_program_killed_in_a_migration_leaves_the_old_schema(ledger_url: str, 
     fill(ledger_url).close()
     migrations.downgrade(ledger_url, start) if start != "head" else None
     before, kept = columns_of(ledger_url), migrations.revision(ledger_url)
-    for statement in (1, 6):  # of eight, in either direction
+    for statement in (1, 6, 12):  # of some fourteen, in either direction
         child = subprocess.run([sys.executable, "-c", DYING, ledger_url, step, str(statement), to], check=False)
         assert child.returncode == -signal.SIGKILL
         assert (columns_of(ledger_url), migrations.revision(ledger_url)) == (before, kept)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,11 @@ def find_series(node: Node, key: str) -> SeriesView:
         return exact[0]
     problem = "no series" if not found else f"{len(found)} series"
     raise InputError(f"{problem} begin with {key!r}; `thinslice jobs` lists them")
+
+
+def local(moment: datetime) -> str:
+    """A moment in this machine's time, for people."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _user() -> str:

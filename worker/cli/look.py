@@ -1,7 +1,6 @@
 """Commands that show the ledger."""
 
 import json
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,9 +9,9 @@ from rich.table import Table
 
 from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
-from dicom_node.ledger.states import JobState
+from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.workers import WorkerState, WorkerView
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, node_from
+from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, local, node_from
 from worker.wiring import Node
 
 COLOURS = {
@@ -42,13 +41,18 @@ def _obstacles(node: Node) -> list[str]:
     pause = switches.paused(node.database)
     lines = []
     if pause is not None:
-        since = _local(pause.since)
+        since = local(pause.since)
         lines.append(f"[bold white on red] PAUSED [/] since {since} by {escape(pause.by)}: {escape(pause.reason)}")
         lines.append("  Nothing new is begun; images are received. `thinslice resume` goes on.")
     lines += [
         f"[bold yellow]{escape(item.destination)} does not answer[/] ({item.failures} times in a row): "
-        f"tried next at {_local(item.open_until)}; {escape(item.reason)}"
+        f"tried next at {local(item.open_until)}; {escape(item.reason)}"
         for item in circuits.opened(node.database)
+    ]
+    lines += [
+        f"[bold yellow]{escape(item.calling_ae)} was not told of its storage commitment[/]: {escape(item.reason)}; "
+        f"`thinslice report {item.id}` tries again"
+        for item in queries.commitment_requests(node.database, CommitmentState.PARKED)
     ]
     return lines + [_sentence_of(item) for item in workers.everyone(node.database) if _is_amiss(item)]
 
@@ -80,7 +84,7 @@ def list_jobs(
         slices = f"{item.slices} → {item.thin_slices}" if item.thin_slices else str(item.slices)
         table.add_row(
             str(item.id), str(item.series_id), item.calling_ae, _coloured(_with_progress(item)), slices,
-            _local(item.updated_at), escape(item.reason or item.label),
+            local(item.updated_at), escape(item.reason or item.label),
         )  # fmt: skip
     console.print(table)
 
@@ -104,7 +108,7 @@ def show(
     console.print("[bold]what happened[/]")
     for row in queries.audit_of(node.database, subjects):
         reason = json.loads(row.detail).get("reason", "")
-        console.print(f"  {_local(row.at)}  {row.event:<20} {row.subject:<12} {reason}", markup=False)
+        console.print(f"  {local(row.at)}  {row.event:<20} {row.subject:<12} {reason}", markup=False)
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
@@ -135,10 +139,6 @@ def _with_progress(job: JobView) -> str:
 def _coloured(text: str) -> str:
     colour = COLOURS.get(text.split()[0], "default")
     return f"[{colour}]{text}[/]"
-
-
-def _local(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 COMMANDS = {"status": status, "jobs": list_jobs, "show": show}

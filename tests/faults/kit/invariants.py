@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from dicom_node.ledger import chain, queries
 from dicom_node.ledger.queries import JobView
-from dicom_node.ledger.tables import delivery, instance, job, series
+from dicom_node.ledger.tables import commitment_request, delivery, instance, job, series
 from tests.nodes import Node
 from tests.servers import Pacs
 from tests.waiting import until
@@ -134,7 +134,7 @@ def leftovers(node: Node) -> list[str]:
     found = [str(path.relative_to(node.folder)) for path in node.folder.rglob("*.part")]
     ledger = node.ledger()
     with ledger.reading() as connection:
-        for table in (job, delivery):
+        for table in (job, delivery, commitment_request):
             held = connection.execute(select(table.c.id, table.c.state).where(table.c.lease_until.is_not(None)))
             ended = ("superseded", "cancelled")  # their lease ends unused
             found += [f"{table.name} {row.id} is held ({row.state})" for row in held if row.state not in ended]

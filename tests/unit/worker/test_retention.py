@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from dicom_node.ledger import deliveries, jobs, purging, queries, receipts
+from dicom_node.commitment import CommitmentRequest, CommitmentVerdict, Reference
+from dicom_node.ledger import commitment_requests, commitment_verdicts, deliveries, jobs, purging, queries, receipts
 from dicom_node.ledger.states import JobState
 from dicom_node.records import ReceivedInstance
 from tests.unit.dicom_node.ledger.rows import claimed, new_job, received, result
@@ -60,6 +61,17 @@ def verify(node: Node, delivery_id: int = 1) -> None:
     deliveries.verified(node.database, claim, "C-FIND")
 
 
+def commit(node: Node) -> None:
+    """Commit to the first image of the series, as a scanner asked, and have it told."""
+    item = received(0)
+    reference = Reference(item.sop_class_uid, item.sop_instance_uid)
+    number = commitment_requests.enter(node.database, CommitmentRequest("2.25.5", "CT1", (reference,)), 0)
+    claim = commitment_requests.claim(node.database, number, "host/boot/1/1", 60)
+    assert claim is not None
+    commitment_verdicts.decide(node.database, claim, [CommitmentVerdict(reference, 0)])
+    commitment_requests.reported(node.database, claim)
+
+
 def spool_files(node: Node) -> list[str]:
     return sorted(path.name for path in (node.settings.receive.spool / "series").rglob("*.dcm"))
 
@@ -88,17 +100,21 @@ def test_by_default_nothing_young_goes_however_often_it_sweeps(tmp_path: Path) -
     assert len(spool_files(node)) == 4
 
 
-def test_a_disk_that_fills_up_takes_what_was_settled_a_while_ago(tmp_path: Path) -> None:
+@pytest.mark.parametrize("committed", [False, True], ids=["", "committed to"])
+def test_a_disk_that_fills_up_takes_what_was_settled_a_while_ago(tmp_path: Path, *, committed: bool) -> None:
+    """But not the images that a scanner may have deleted since, because the node committed to one of them."""
     node = open_at(tmp_path, retention="early_percent = 99.9", receive="disk_full_percent = 1")
     folder = restore(node, arrive(node))
     verify(node)
+    if committed:
+        commit(node)
     with node.database.transaction() as connection:
         for column in ("job SET updated_at", "series SET last_heard_at"):
             connection.execute(text(f"UPDATE {column} = :then"), {"then": LONG_AGO})
         connection.execute(text("UPDATE job SET updated_at = datetime('now', '-1 hour')"))
     retention.sweep(node, datetime.now(UTC))
     assert not folder.exists()
-    assert spool_files(node) == []
+    assert len(spool_files(node)) == (4 if committed else 0)
 
 
 def test_a_death_between_decision_and_removal_is_made_good(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def test_relative_paths_start_at_the_settings_file(tmp_path: Path, monkeypatch: 
         ("[receive]\nport = 70000", "receive.port: Input should be less than or equal to 65535"),
         ('[receive]\nae_title = "MUCH TOO LONG A TITLE"', "receive.ae_title"),
         ("[receive\n", "cannot be read"),
+        ("[receive]\nstorage_commitment = true", "needs a [[receive.peers]] with host and port"),
+        ('[[receive.peers]]\nae_title = "CT1"\nhost = "h"', "host and port of a peer go together"),
+        ('[[receive.peers]]\nae_title = "CT1"\nhost = "h"\nport = 1\ntls = true', "needs the files of [send.tls]"),
     ],
 )
 def test_a_bad_file_is_refused_with_the_key_and_the_fix(tmp_path: Path, text: str, sentence: str) -> None:

@@ -116,6 +116,15 @@ def test_a_report_for_an_unknown_transaction_changes_nothing(database: Database)
     assert states(database, job_id)[1] == DeliveryState.SENT
 
 
+def test_a_late_report_of_a_loss_counts_though_the_query_had_confirmed(database: Database) -> None:
+    job_id = restored(database)
+    send(database, "2.25.77")
+    deliveries.verified(database, take(database), "C-FIND")
+    assert commitments.apply(database, CommitmentReport("2.25.77", tuple(UIDS[:2]), ((UIDS[2], 0x0112),)), 10, 0)
+    assert states(database, job_id)[1] == DeliveryState.PENDING
+    assert take(database).unsent == {UIDS[2]}
+
+
 def test_a_report_that_comes_while_we_ask_in_another_way_wins(database: Database) -> None:
     restored(database)
     send(database, "2.25.77")

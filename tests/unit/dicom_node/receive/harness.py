@@ -28,6 +28,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 
+from dicom_node.commitment import CommitmentRequest
 from dicom_node.receive.handlers import Callbacks
 from dicom_node.receive.part10 import PREAMBLE
 from dicom_node.receive.scp import Listener
@@ -89,6 +90,7 @@ class Recorder:
     aborted: "Queue[frozenset[str]]" = field(default_factory=Queue)
     commitments: list[tuple[Dataset, int]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    asked: list[CommitmentRequest] = field(default_factory=list)
 
     def commitment(self, result: Dataset, event_type: int) -> int:
         self.commitments.append((result, event_type))
@@ -96,7 +98,12 @@ class Recorder:
 
     def callbacks(self) -> Callbacks:
         return Callbacks(
-            self.received.append, self.released.put, self.aborted.put, self.commitment, self.refused.append
+            self.received.append,
+            self.released.put,
+            self.aborted.put,
+            self.commitment,
+            self.refused.append,
+            self.asked.append,
         )
 
 

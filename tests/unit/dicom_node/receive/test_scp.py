@@ -75,7 +75,7 @@ def test_a_cut_cable_is_reported_as_an_abort(tmp_path: Path):
 
 
 def test_a_failing_ledger_does_not_turn_a_stored_instance_into_a_failure(tmp_path: Path):
-    with running(tmp_path, Callbacks(fail, fail, fail, lambda *_: 0, fail)) as listener:
+    with running(tmp_path, Callbacks(fail, fail, fail, lambda *_: 0, fail, fail)) as listener:
         assert send(listener.address, ct_slice(1), ct_slice(2)) == [STORED, STORED]
 
 
@@ -191,7 +191,7 @@ def test_a_commitment_result_that_cannot_be_taken_is_answered_with_processing_fa
     def refuse(_result: Dataset, _event_type: int) -> int:
         raise ConnectionError("the ledger is down")
 
-    with running(tmp_path, Callbacks(fail, fail, fail, refuse, fail)) as listener:
+    with running(tmp_path, Callbacks(fail, fail, fail, refuse, fail, fail)) as listener:
         entity = AE("PACS")
         entity.add_requested_context(StorageCommitmentPushModel)
         role = build_role(StorageCommitmentPushModel, scp_role=True)

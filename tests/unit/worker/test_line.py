@@ -1,9 +1,9 @@
-"""The local bell: urgent numbers go first, and one that waits is not queued twice."""
+"""A line of row numbers: urgent numbers go first, and one that waits is not queued twice."""
 
 import threading
 
 from tests.waiting import until
-from worker.embedded import _Line
+from worker.line import Line
 
 
 def test_urgent_numbers_go_first_and_none_waits_twice() -> None:
@@ -14,7 +14,7 @@ def test_urgent_numbers_go_first_and_none_waits_twice() -> None:
         may_go.wait(60)
         done.append(number)
 
-    line = _Line(work)
+    line = Line(work)
     for number, priority in ((1, 0), (2, 0), (3, 1), (2, 0), (1, 1)):
         line.put(number, priority)
     line.start("test", 1)
@@ -30,7 +30,7 @@ def test_a_number_that_failed_may_come_again_and_the_thread_lives() -> None:
         tries.append(number)
         raise ZeroDivisionError
 
-    line = _Line(work)
+    line = Line(work)
     line.start("test", 1)
     for times in (1, 2):
         until("it may come again", lambda: not line._waiting)
