@@ -234,6 +234,17 @@ class SendSettings(Table):
     circuit_failures: int = Field(default=3, ge=1)
 
 
+class PullSettings(Table):
+    """[pull]: fetching earlier series from a PACS."""
+
+    maximum_series: int = Field(default=50, ge=1)
+    maximum_instances: int = Field(default=5000, ge=1)
+    instances_per_second: float = Field(default=25.0, gt=0)
+    instances_at_once: int = Field(default=100, ge=1, le=500)
+    response_timeout_s: float = Field(default=120.0, gt=0)
+    arrival_s: float = Field(default=30.0, gt=0)
+
+
 class LedgerSettings(Table):
     """[ledger]: the SQL database."""
 

@@ -15,6 +15,7 @@ from dicom_node.settings import (
     DestinationSettings,
     FolderSettings,
     LedgerSettings,
+    PullSettings,
     ReceiveSettings,
     SendSettings,
     SeriesSettings,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     derive: DeriveSettings = DeriveSettings()
     send: SendSettings = SendSettings()
+    pull: PullSettings = PullSettings()
     ledger: LedgerSettings = LedgerSettings()
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -11,20 +11,19 @@ from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pydicom import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, CTImageStorage
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from dicom_node import crash
 from dicom_node.commitment import CommitmentRequest
-from dicom_node.errors import InputError, NodeError, RequestRefused, UnreadableInstance
+from dicom_node.errors import NodeError, RequestRefused
 from dicom_node.receive import callers
 from dicom_node.receive.commitment import check_caller, read_request
-from dicom_node.receive.limits import Admission, Overlong, Patience, Repeats, answer_odd_request, bound, hang_up
-from dicom_node.receive.part10 import Identity, encode_file, read_identity
+from dicom_node.receive.door import arrived, keep
+from dicom_node.receive.limits import Admission, Patience, Repeats, answer_odd_request, bound, hang_up
 from dicom_node.receive.spool import Spool
 from dicom_node.records import ReceivedInstance, Refusal
 from dicom_node.settings import ReceiveSettings
@@ -37,6 +36,7 @@ LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 CALLING_AE_NOT_RECOGNIZED = (1, 1, 3)
 CALLED_AE_NOT_RECOGNIZED = (1, 7)  # result and reason
 SAID_AGAIN_S = 60.0
+NAMED = 10  # of a PACS that offers every class there is, the others are counted
 News = TypeVar("News")
 
 
@@ -178,9 +178,12 @@ class Handlers:
 
     def accepted(self, event: Event) -> None:
         """Log what a sender offered in vain: its admin will ask why images do not come."""
-        for context in event.assoc.rejected_contexts:
+        refused = sorted(event.assoc.rejected_contexts, key=lambda context: context.abstract_syntax != CTImageStorage)
+        for context in refused[:NAMED]:
             kind, syntax = cast("UID", context.abstract_syntax).name, context.transfer_syntax[0].name
             log.warning("refused from %s: %s in %s", _sender(event), kind, syntax)
+        if len(refused) > NAMED:
+            log.warning("refused from %s: %d more services", _sender(event), len(refused) - NAMED)
 
     def rejected(self, event: Event) -> None:
         """Say that pynetdicom rejected an association, which it does only here (PS3.8 9.3.4)."""
@@ -190,43 +193,9 @@ class Handlers:
             self.refused(_address(event), reason, event.assoc.requestor.ae_title)
 
     def _keep(self, event: Event) -> ReceivedInstance:
-        request = cast("C_STORE", event.request)
-        if isinstance(request.DataSet, Overlong):
-            raise UnreadableInstance(
-                f"the data set is larger than [receive].maximum_instance_mb = {self._maximum_bytes / 1e6:g} allows: "
-                "raise it, or have the sender send single images"
-            )
-        data_set = event.encoded_dataset(include_meta=False)
-        if not data_set:
-            raise UnreadableInstance("the request came without a data set: the sender must mend it")
-        try:
-            identity = read_identity(data_set, event.context.transfer_syntax)
-        except UnreadableInstance as error:
-            self._quarantine(event, request, data_set, str(error))
-            raise
-        _check_request(identity, request, event.context.abstract_syntax)
-        requestor = event.assoc.requestor
-        return self._spool.store(
-            data_set, identity, calling_ae=requestor.ae_title, peer_ip=_address(event), now=self._now()
-        )
-
-    def _quarantine(self, event: Event, request: C_STORE, data_set: bytes, reason: str) -> None:
-        requestor = event.assoc.requestor
-        content = encode_file(
-            data_set,
-            sop_class_uid=str(request.AffectedSOPClassUID),
-            sop_instance_uid=str(request.AffectedSOPInstanceUID),
-            transfer_syntax_uid=event.context.transfer_syntax,
-            calling_ae=requestor.ae_title,
-        )
-        self._spool.quarantine(
-            content,
-            reason,
-            calling_ae=requestor.ae_title,
-            peer_ip=_address(event),
-            transfer_syntax_uid=event.context.transfer_syntax,
-            now=self._now(),
-        )
+        ae_title, address = event.assoc.requestor.ae_title, _address(event)
+        arrival = arrived(event, self._maximum_bytes, calling_ae=ae_title, peer_ip=address)
+        return keep(self._spool, arrival, self._now())
 
     def _ended(self, event: Event, callback: Callable[[frozenset[str]], None]) -> None:
         series = self._series.pop(event.assoc, None)
@@ -240,16 +209,6 @@ def _tell(callback: Callable[[News], None], news: News) -> None:
         callback(news)
     except Exception:
         log.exception("what was received could not be reported; the next scan of the spool will")
-
-
-def _check_request(identity: Identity, request: C_STORE, abstract_syntax: str) -> None:
-    """The data set is what the request and the presentation context say (PS3.4 B.2.2, status 0xA9xx)."""
-    if identity.sop_class_uid != abstract_syntax:
-        raise InputError("the data set's SOPClassUID is not that of its presentation context: the sender must mend it")
-    if identity.sop_class_uid != request.AffectedSOPClassUID:
-        raise InputError("the data set's SOPClassUID is not the AffectedSOPClassUID: the sender must mend it")
-    if identity.sop_instance_uid != request.AffectedSOPInstanceUID:
-        raise InputError("the data set's SOPInstanceUID is not the AffectedSOPInstanceUID: the sender must mend it")
 
 
 def _address(event: Event) -> str:

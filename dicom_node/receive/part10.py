@@ -19,6 +19,7 @@ from dicom_node.errors import UnreadableInstance
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 PREAMBLE = bytes(128) + b"DICM"  # zeros: a preamble as sent may be an executable's head (CVE-2019-11687)
+META_GROUP = 2
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = Tag("PixelData")
 _IDENTITY_TAGS: list[BaseTag | int] = [
@@ -120,6 +121,27 @@ def read_file(path: Path) -> tuple[Identity, str]:
     except Exception as error:  # broken bytes raise anything, RecursionError included
         raise _unparsable(error) from error
     return _identity(header, syntax), calling_ae
+
+
+def split_file(content: bytes) -> tuple[Dataset, bytes]:
+    """File Meta Information and encoded data set of a Part 10 file (PS3.10 7.1) that came whole.
+
+    Raises
+    ------
+    UnreadableInstance
+        It is no Part 10 file.
+    """
+    stream = BytesIO(content)
+    stream.seek(len(PREAMBLE))
+    if content[128 : len(PREAMBLE)] != PREAMBLE[128:]:
+        raise UnreadableInstance("what came is no DICOM file (DICM is missing): check the server")
+    try:
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != META_GROUP)
+        for element in meta:  # converted now, so that a broken one is found here
+            _ = element.value
+    except Exception as error:  # broken bytes raise anything
+        raise _unparsable(error) from error
+    return meta, content[stream.tell() :]
 
 
 def _unparsable(error: Exception) -> UnreadableInstance:

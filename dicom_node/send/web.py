@@ -15,9 +15,17 @@ from authlib.integrations.requests_client import OAuth2Session
 from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from requests.exceptions import (
+    ChunkedEncodingError,
+    HTTPError,
+    InvalidJSONError,
+    JSONDecodeError,
+    SSLError,
+    Timeout,
+    TooManyRedirects,
+)
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import HTTPError, InvalidJSONError, JSONDecodeError, SSLError, Timeout, TooManyRedirects
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from dicom_node.destinations import WebDestination
 from dicom_node.errors import DestinationError, DestinationRefused, SettingsError
@@ -31,6 +39,7 @@ ADVICE = {
     403: "we may not do this: have it allow us to store and to query",
     404: "there is no such service: check url in [[send.dicomweb]]",
     405: "it does not offer this service: check url in [[send.dicomweb]]",
+    406: "it does not give images as they are stored",
     413: "it takes no body as large as one instance: raise its limit",
     415: "it does not take this kind of data",
     501: "it does not offer this service",
@@ -166,6 +175,7 @@ def _trouble(destination: WebDestination, error: RequestException) -> Destinatio
     """One sentence for what went wrong below HTTP. Nothing of the error itself: it may quote what was sent."""
     url = str(error.request.url) if error.request is not None else destination.url
     place = f"{_who(destination, url)} ({destination.token_url if url == destination.token_url else destination.url})"
+    cause = next(iter(error.args), None)
     match error:
         case SSLError():
             return DestinationError(
@@ -175,8 +185,10 @@ def _trouble(destination: WebDestination, error: RequestException) -> Destinatio
             return DestinationRefused(f"{place} sends us elsewhere: write its own address in url")
         case Timeout():
             return DestinationError(f"{place} does not answer in time")
-        case NoConnection() if not isinstance(next(iter(error.args), None), ProtocolError):
+        case NoConnection() if isinstance(cause, ReadTimeoutError):  # in the middle of an answer
+            return DestinationError(f"{place} does not go on in time")
+        case NoConnection() if not isinstance(cause, ProtocolError):
             return DestinationError(f"{place} cannot be reached: check that it runs, its url, and the firewall")
-        case NoConnection():
+        case NoConnection() | ChunkedEncodingError():
             return DestinationError(f"{place} broke off")
     return DestinationError(f"{place} gives an answer that cannot be read")

@@ -22,7 +22,6 @@ GAP_RATIO = 1.1
 
 def not_ours(header: SliceHeader) -> str | None:
     """Why a single slice is skipped whatever surrounds it."""
-    kind, *_ = (*header.image_type, "")
     if header.modality not in ("CT", ""):
         return f"Modality is {readable(header.modality)}, not CT"
     if header.sop_class_uid != CTImageStorage:
@@ -33,11 +32,16 @@ def not_ours(header: SliceHeader) -> str | None:
         return "made by thinslice itself"
     if "LOCALIZER" in header.image_type:
         return "a localizer"
-    if kind == "DERIVED" or "SECONDARY" in header.image_type[1:2]:
+    if is_derived(header.image_type):
         return "a derived image (reformat or processed series), not an original reconstruction"
     if header.resampled:
         return "a resampled image by its DerivationCodeSequence, not an original reconstruction"
     return None
+
+
+def is_derived(image_type: tuple[str, ...]) -> bool:
+    """Whether ImageType (PS3.3 C.7.6.1.1.2) says that pixels were made of other pixels, or after the examination."""
+    return image_type[:1] == ("DERIVED",) or image_type[1:2] == ("SECONDARY",)
 
 
 def too_few(headers: Sequence[SliceHeader], settings: SeriesSettings) -> str | None:

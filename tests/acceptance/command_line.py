@@ -21,10 +21,10 @@ class Done:
     err: str
 
 
-def thinslice(folder: Path, *arguments: str | Path) -> Done:
-    """Run a command in ``folder``, where no settings file lies unless a test wrote one."""
+def thinslice(folder: Path, *arguments: str | Path, said: str = "") -> Done:
+    """Run a command in ``folder``, where no settings file lies unless a test wrote one; ``said`` is typed in."""
     command = [str(PROGRAM), *map(str, arguments)]
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, check=False, capture_output=True, text=True, timeout=LIMIT_S
+        command, cwd=folder, env=ENVIRONMENT, check=False, capture_output=True, text=True, timeout=LIMIT_S, input=said
     )
     return Done(done.returncode, done.stdout, done.stderr)

@@ -19,8 +19,9 @@ from pynetdicom import pdu
 
 from dicom_node.errors import InputError, NodeError, RequestRefused, SettingsError, UnreadableInstance
 from dicom_node.receive.commitment import parse_request
-from dicom_node.receive.part10 import encode_file, read_identity
+from dicom_node.receive.part10 import encode_file, read_identity, split_file
 from dicom_node.records import SliceHeader
+from dicom_node.retrieve.parts import parts
 from dicom_node.send.commitment import parse_report
 from dicom_node.series.codecs import PLUGINS
 from dicom_node.series.headers import read_header
@@ -129,6 +130,17 @@ def codec(content: bytes) -> None:
         read_slice(read_header(path, ""), SERIES)
 
 
+def multipart(content: bytes) -> None:
+    """A WADO-RS body: its parts, and what is read of the file in each."""
+    if not content:
+        return
+    size = content[0] + 1
+    chunks = (content[start : start + size] for start in range(1, len(content), size))
+    with suppress(EOFError, UnreadableInstance):
+        for part in parts(chunks, b"edge", 4096):
+            split_file(part)
+
+
 TARGETS: dict[str, Target] = {
     "ingest": ingest,
     "part10": part10,
@@ -138,6 +150,7 @@ TARGETS: dict[str, Target] = {
     "settings": settings,
     "pdu": protocol_data_unit,
     "codec": codec,
+    "multipart": multipart,
 }
 
 
@@ -157,6 +170,11 @@ def _file_seeds() -> Iterator[bytes]:
         uid = image.SOPInstanceUID
         names = {"sop_class_uid": CTImageStorage, "sop_instance_uid": uid}
         yield encode_file(seed[1:], **names, transfer_syntax_uid=syntax, calling_ae="FUZZ")
+
+
+def _multipart_seeds() -> Iterator[bytes]:
+    for file in _file_seeds():
+        yield b"\x40--edge\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n--edge--"
 
 
 def _codec_seeds() -> Iterator[bytes]:
@@ -206,6 +224,7 @@ SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "settings": lambda: iter([Path("settings.toml").read_bytes()]),
     "pdu": _pdu_seeds,
     "codec": _codec_seeds,
+    "multipart": _multipart_seeds,
 }
 
 

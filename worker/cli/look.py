@@ -101,14 +101,14 @@ def show(
         f"  study {view.study_uid}\n"
         f"  from {view.calling_ae}, {view.instances} images, {view.state}, revision {view.revision}"
     )
-    subjects = [f"series:{view.id}"]
+    subjects = [f"series:{view.id}", view.series_uid]
     for job in queries.jobs_of(node.database, view.id):
         subjects.append(f"job:{job.id}")
         _show_job(node, job, subjects)
     console.print("[bold]what happened[/]")
     for row in queries.audit_of(node.database, subjects):
         reason = json.loads(row.detail).get("reason", "")
-        console.print(f"  {local(row.at)}  {row.event:<20} {row.subject:<12} {reason}", markup=False)
+        console.print(f"  {local(row.at)}  {row.event:<20} {row.subject[:12]:<12} {reason}", markup=False)
 
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:

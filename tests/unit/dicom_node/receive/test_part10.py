@@ -7,7 +7,7 @@ from pydicom import dcmread
 from pydicom.uid import UID, CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.errors import UnreadableInstance
-from dicom_node.receive.part10 import Identity, encode_file, read_file, read_identity
+from dicom_node.receive.part10 import Identity, encode_file, read_file, read_identity, split_file
 from dicom_node.uid import IMPLEMENTATION_CLASS_UID
 from tests.unit.dicom_node.receive.harness import ct_slice, encoded
 
@@ -87,3 +87,16 @@ def test_the_file_made_is_part_10_with_our_name_and_the_senders(tmp_path: Path):
     assert read.file_meta.MediaStorageSOPInstanceUID == read.SOPInstanceUID
     assert read.PixelData == ct_slice().PixelData
     assert read_file(path) == (identity_of(ImplicitVRLittleEndian), "SCANNER")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_file_is_split_where_its_data_set_begins(syntax: UID) -> None:
+    data_set = encoded(ct_slice(), syntax)
+    names = {"sop_class_uid": "1.2", "sop_instance_uid": "1.2.3", "calling_ae": "CT1"}
+    meta, body = split_file(encode_file(data_set, transfer_syntax_uid=syntax, **names))
+    assert (body, meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID) == (data_set, syntax, "1.2.3")
+
+
+def test_what_is_no_file_is_not_split() -> None:
+    with pytest.raises(UnreadableInstance, match="DICM is missing"):
+        split_file(encoded(ct_slice()))

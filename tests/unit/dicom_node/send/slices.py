@@ -24,7 +24,9 @@ def result_of(folder: Path, **changes: object) -> DerivedSeries:
         for header, path in zip(headers, paths, strict=True)
     )
     first = headers[0]
-    return DerivedSeries(first.StudyInstanceUID, first.SeriesInstanceUID, folder, instances, "1.2.3", CHECK)
+    return DerivedSeries(
+        first.StudyInstanceUID, first.SeriesInstanceUID, folder, instances, "1.2.3", CHECK, thin_slices=len(instances)
+    )
 
 
 def uids_of(result: DerivedSeries) -> list[str]:

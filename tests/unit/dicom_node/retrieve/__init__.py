@@ -1,0 +1,1 @@
+"""Asking and fetching, against PACSs that behave as scripted."""
