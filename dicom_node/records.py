@@ -48,6 +48,10 @@ class SliceHeader:
         ImageOrientationPatient: row direction then column direction.
     pixel_spacing : tuple of 2 float or None
         (row spacing, column spacing), mm.
+    station, manufacturer, model, series_description, study_description, protocol, body_part : str
+        For rules alone: text of the sender's, shortened, empty where absent. It may be anything: only compared.
+    contrast : bool
+        ContrastBolusAgent has a value.
     """
 
     path: Path
@@ -78,6 +82,14 @@ class SliceHeader:
     derived_by_us: bool
     problems: tuple[str, ...]
     resampled: bool = False
+    station: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    series_description: str = ""
+    study_description: str = ""
+    protocol: str = ""
+    body_part: str = ""
+    contrast: bool = False
 
 
 @dataclass(frozen=True)

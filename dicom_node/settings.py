@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyNetwork,
@@ -19,6 +20,10 @@ from pydantic import (
 
 AETitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Pattern = Annotated[str, StringConstraints(max_length=64)]
+# One pattern may stand without brackets.
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Millimetres = Annotated[float, Field(gt=0)]
 DestinationName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -131,6 +136,44 @@ class SeriesSettings(Table):
     spacing_tolerance_mm: float = Field(default=0.1, gt=0)
     shear_tolerance_deg: float = Field(default=0.1, gt=0)
     maximum_pixels: int = Field(default=2048 * 2048, ge=1)
+
+
+class RuleSettings(Table):
+    """One [[rules]]: which stacks it is for, and what becomes of them; what is left out is not asked for."""
+
+    name: str = Field(min_length=1, max_length=64)
+    modality: Patterns = ()
+    station: Patterns = ()
+    ae_title: Patterns = ()
+    manufacturer: Patterns = ()
+    model: Patterns = ()
+    series_description: Patterns = ()
+    study_description: Patterns = ()
+    protocol: Patterns = ()
+    body_part: Patterns = ()
+    kernel: Patterns = ()
+    contrast: bool | None = None
+    minimum_thickness_mm: Millimetres | None = None
+    maximum_thickness_mm: Millimetres | None = None
+    minimum_step_mm: Millimetres | None = None
+    maximum_step_mm: Millimetres | None = None
+    restore: bool = True
+    network: str | None = None
+    target_spacing_mm: Millimetres | None = None
+    priority: Literal["normal", "stat"] = "normal"
+    destinations: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        """A rule that can fit nothing, or that says how to do what it forbids, is a mistake."""
+        for key in ("thickness_mm", "step_mm"):
+            least, most = getattr(self, f"minimum_{key}"), getattr(self, f"maximum_{key}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"minimum_{key} is larger than maximum_{key}: no series fits")
+        how = {"network", "target_spacing_mm", "priority", "destinations"} & self.model_fields_set
+        if not self.restore and how:
+            raise ValueError(f"restore = false leaves nothing for {' and '.join(sorted(how))} to say")
+        return self
 
 
 Form = Literal["slices", "enhanced", "report", "notice"]

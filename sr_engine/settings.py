@@ -5,6 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+# Of sr_engine/networks/registry.py, for those who only check a name: that module imports torch.
+NETWORK_NAMES = (
+    "linear", "cubic", "lanczos", "residual_cnn", "resvox_like", "saint_like", "rdst_e_through_plane",
+    "rdst_through_plane", "vit", "encoder_only", "tvsrn_v2_without_tab", "tvsrn", "tvsrn_v2",
+)  # fmt: skip
+
 
 class EngineSettings(BaseModel):
     """[engine]: which network restores, and how."""

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing import forkserver, get_context, parent_process
@@ -61,7 +61,7 @@ class _Taken:
     claim: Claim
 
 
-Work = Callable[[Node, str, Callable[[Claim], None]], object]
+Work = Callable[[Node, Set[str], Callable[[Claim], None]], object]
 
 
 def warm_up() -> None:
@@ -69,8 +69,10 @@ def warm_up() -> None:
     forkserver.ensure_running()
 
 
-def restore_in_child(node: Node, model_digest: str, must_stop: Callable[[], bool], work: Work = restore_next) -> End:
-    """Have a child claim and restore the most urgent job for a model, and wait for its end.
+def restore_in_child(
+    node: Node, model_digests: Set[str], must_stop: Callable[[], bool], work: Work = restore_next
+) -> End:
+    """Have a child claim and restore the most urgent job for one of these models, and wait for its end.
 
     Parameters
     ----------
@@ -82,7 +84,9 @@ def restore_in_child(node: Node, model_digest: str, must_stop: Callable[[], bool
     receiver, sender = CONTEXT.Pipe(duplex=False)
     with receiver:
         with sender:
-            child = CONTEXT.Process(target=_in_child, args=(work, node.settings, model_digest, sender), name="restorer")
+            child = CONTEXT.Process(
+                target=_in_child, args=(work, node.settings, model_digests, sender), name="restorer"
+            )
             child.start()
         end = _watch(child, node.settings.worker.job_limit_s, must_stop)
         taken = _received(receiver)
@@ -144,7 +148,7 @@ def _settle(node: Node, taken: _Taken, end: End, exit_code: int | None) -> None:
                 jobs.give_back(node.database, claim, "the worker was stopped; queued again", 0, counted=False)
 
 
-def _in_child(work: Work, settings: Settings, model_digest: str, parent: "Connection[object, object]") -> None:
+def _in_child(work: Work, settings: Settings, model_digests: Set[str], parent: "Connection[object, object]") -> None:
     """Work on one job in this process, which dies with the worker: no orphan works on beside the next one."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the worker decides
         signal.signal(number, signal.SIG_IGN)
@@ -152,7 +156,7 @@ def _in_child(work: Work, settings: Settings, model_digest: str, parent: "Connec
     _limit_this_process(settings.worker.memory_limit_mb)
     configure(settings.worker.log_format)
     try:
-        work(open_node(settings, "restorer"), model_digest, lambda claim: parent.send(_Taken(this_owner(), claim)))
+        work(open_node(settings, "restorer"), model_digests, lambda claim: parent.send(_Taken(this_owner(), claim)))
     except DeviceLost:
         sys.exit(DEVICE_LOST_CODE)
 

@@ -157,10 +157,10 @@ class Clock:
         rescan(self._node, datetime.now(UTC))
 
     def _adopt(self, settled_s: float = ADOPT_S) -> None:
-        """Jobs that were queued, or failed and retried, for another model than this node's become jobs for its own."""
-        model = self._node.model
-        if models.adopt(self._node.database, model.name, model.digest, self._node.config_digest, settled_s):
-            log.warning("queued jobs for another model are jobs for this one now", model=model.title)
+        """Jobs that were queued, or failed and retried, for a model that this node has not become jobs for its own."""
+        moved = models.adopt(self._node.database, self._node.choices(), settled_s)
+        if moved:
+            log.warning("queued jobs for another model are jobs for this node's now", jobs=moved)
 
     def _forget(self) -> None:
         workers.forget_silent(self._node.database, FORGET_S)

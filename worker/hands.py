@@ -49,10 +49,10 @@ class Hands:
     def restore(self, _job_id: int) -> None:
         """Restore the most urgent job that is due, whichever the bell rang for; nothing where there is none."""
         with self._hand("restore"):
-            digest = "" if self._closed.is_set() else self._readiness.model_digest()
-            if not digest or models.most_urgent(self._node.database, digest) is None:
+            digests = frozenset() if self._closed.is_set() else self._readiness.model_digests()
+            if not digests or models.most_urgent(self._node.database, digests) is None:
                 return
-            end = restore_in_child(self._node, digest, self._must_stop.is_set)
+            end = restore_in_child(self._node, digests, self._must_stop.is_set)
             if end in (End.DONE, End.DEVICE_LOST):
                 self._readiness.gpu_answered(end is End.DONE)
 

@@ -12,7 +12,7 @@ from dicom_node.ledger.workers import WorkerState
 from sr_engine.errors import EngineError
 from sr_engine.inference.restore import ready
 from worker.owner import this_owner
-from worker.wiring import Node
+from worker.wiring import Node, engines
 
 log = structlog.get_logger()
 
@@ -56,24 +56,23 @@ class Readiness:
             with contextlib.suppress(LedgerError):
                 workers.forget(self._node.database, this_owner())
 
-    def model_digest(self) -> str:
-        """Digest of the model to claim for, checked anew; empty while this process must not claim."""
+    def model_digests(self) -> frozenset[str]:
+        """Digests of the models to claim for, checked anew; empty while this process must not claim."""
         try:
             return self._checked()
         except EngineError as error:
             self._tell(str(error))
-            return ""
+            return frozenset()
 
     def gpu_answered(self, answered: bool) -> None:
         """Count GPUs lost in a row; after a few of them nothing is claimed until the worker is started again."""
         self._losses = 0 if answered else self._losses + 1
 
-    def _checked(self) -> str:
+    def _checked(self) -> frozenset[str]:
         if self._losses >= LOSSES_ALLOWED:
             device = self._node.settings.engine.device
             raise EngineError(f"GPU lost: {device} failed {self._losses} times in a row; mend it, restart this worker")
-        digest: str = ready(self._node.settings.engine).digest
-        return digest
+        return frozenset(ready(engine).digest for engine in engines(self._node.settings))
 
     def _run(self) -> None:
         looking = True
@@ -97,13 +96,13 @@ class Readiness:
 
     def _obstacle(self) -> str:
         try:
-            digest = self._checked()
+            digests = self._checked()
         except EngineError as error:
             return str(error)
-        other = models.waiting_for_others(self._node.database, digest)
+        other = models.waiting_for_others(self._node.database, digests)
         return other and (
-            f"jobs wait for {other} with other weights than this worker has: give it the node's [engine] settings and "
-            "weights, then restart it"
+            f"jobs wait for {other} with other weights than this worker has: give it the node's [engine] settings, "
+            "[[rules]] and weights, then restart it"
         )
 
     def _tell(self, reason: str) -> None:

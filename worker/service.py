@@ -16,14 +16,14 @@ class Clockwork:
 
     def __init__(self, node: Node, role: str = "clock") -> None:
         self._node = node
-        _ = node.model  # a network that cannot run is told now, not at the first series
+        _ = node.models  # a network that cannot run is told now, not at the first series
         self._local = LocalBell(node) if node.settings.worker.wiring == "embedded" else None
         self._clock = Clock(node, self._local or CeleryBell(node.settings), role)
 
     @property
     def model_title(self) -> str:
-        """Which network restores, for people."""
-        return self._node.model.title
+        """Which networks restore, for people."""
+        return ", ".join(dict.fromkeys(model.title for model in self._node.models.values()))
 
     @property
     def last_tick(self) -> float:
@@ -69,7 +69,7 @@ class Service:
 
     @property
     def model_title(self) -> str:
-        """Which network restores, for people."""
+        """Which networks restore, for people."""
         return self._clockwork.model_title
 
     @property

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,13 +17,14 @@ from dicom_node.settings import (
     LedgerSettings,
     PullSettings,
     ReceiveSettings,
+    RuleSettings,
     SendSettings,
     SeriesSettings,
     Table,
     TlsSettings,
     WebSettings,
 )
-from sr_engine.settings import EngineSettings
+from sr_engine.settings import NETWORK_NAMES, EngineSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
 
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
 
     receive: ReceiveSettings = ReceiveSettings()
     series: SeriesSettings = SeriesSettings()
+    rules: tuple[RuleSettings, ...] = ()
     engine: EngineSettings = EngineSettings()
     derive: DeriveSettings = DeriveSettings()
     send: SendSettings = SendSettings()
@@ -131,6 +133,21 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "[receive].share_port is for several listeners, which need one PostgreSQL ledger: "
             'set [ledger].url = "postgresql://..." or share_port = false'
         )
+    rules = [rule.name for rule in settings.rules]
+    if len(set(rules)) < len(rules):
+        yield f"[[rules]] names must differ: {', '.join(rules)}"
+    for rule in settings.rules:
+        yield from _unknown_names(rule, names)
+
+
+def _unknown_names(rule: RuleSettings, destinations: Sequence[str]) -> Iterator[str]:
+    """What a rule names and there is not."""
+    if rule.network not in (None, "best", *NETWORK_NAMES):
+        yield f"[[rules]] {rule.name!r}: there is no network {rule.network!r}: choose best, {', '.join(NETWORK_NAMES)}"
+    unknown = [name for name in rule.destinations or () if name not in destinations]
+    if unknown:
+        known = ", ".join(destinations) or "none"
+        yield f"[[rules]] {rule.name!r}: [send] names no destination {unknown[0]!r}; it names: {known}"
 
 
 def destination_names(settings: Settings) -> tuple[str, ...]:

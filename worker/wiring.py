@@ -12,7 +12,11 @@ import migrations
 from dicom_node import crash
 from dicom_node.destinations import AnyDestination, Destination, FolderDestination, WebDestination
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.models import ModelChoice
+from dicom_node.plans import Plan
 from dicom_node.receive.spool import Spool
+from dicom_node.series.rules import plan_of
+from sr_engine.settings import EngineSettings
 from sr_engine.volume import ModelIdentity
 from worker.settings import Settings
 
@@ -38,12 +42,37 @@ class Node:
     database: Database
     spool: Spool
 
-    @cached_property
+    @property
     def model(self) -> ModelIdentity:
-        """The network that restores. WeightsUnavailable or UnknownNetwork where the settings name none that can."""
+        """The network that restores where no rule names another. Raises as `models`."""
+        return self.models[self.settings.engine.network]
+
+    @cached_property
+    def models(self) -> dict[str, ModelIdentity]:
+        """By the name in the settings, the networks that restore: that of [engine], and those of rules.
+
+        Raises
+        ------
+        WeightsUnavailable, UnknownNetwork
+            One of them cannot run.
+        """
         from sr_engine.inference.model import identify  # torch takes seconds: commands that only look do without
 
-        return identify(self.settings.engine)
+        return {engine.network: identify(engine) for engine in engines(self.settings)}
+
+    @property
+    def model_digests(self) -> frozenset[str]:
+        """What jobs this node can restore."""
+        return frozenset(model.digest for model in self.models.values())
+
+    def choice(self, plan: Plan) -> ModelChoice:
+        """What a job of such a plan is restored with."""
+        model = self.models[plan.network or self.settings.engine.network]
+        return ModelChoice(model.name, model.digest, self._config_digest(plan), plan)
+
+    def choices(self) -> dict[str, ModelChoice]:
+        """The same by the name of the rule; under an empty name, for jobs of no rule."""
+        return {"": self.choice(Plan())} | {rule.name: self.choice(plan_of(rule)) for rule in self.settings.rules}
 
     @cached_property
     def destinations(self) -> dict[str, AnyDestination]:
@@ -54,13 +83,34 @@ class Node:
         found += [FolderDestination(**folder.model_dump()) for folder in send.folder]
         return {item.name: item for item in found}
 
-    @cached_property
-    def config_digest(self) -> str:
+    def goes_to(self, plan: Plan) -> list[str]:
+        """Names of the destinations of a job: all, unless its rule named some."""
+        return list(self.destinations if plan.destinations is None else dict.fromkeys(plan.destinations))
+
+    def _config_digest(self, plan: Plan) -> str:
         """Digest of every setting that changes the result: other settings, other job."""
         decisive = {"network", "target_spacing_mm", "data_consistency", "precision", "tile", "shared_slices"}
-        engine = self.settings.engine.model_dump(mode="json", include=decisive)
+        engine = engine_of(self.settings, plan).model_dump(mode="json", include=decisive)
         content = [engine, self.settings.derive.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def engine_of(settings: Settings, plan: Plan) -> EngineSettings:
+    """[engine] as a plan changes it. The weights that it names are of the network that it names."""
+    own = settings.engine
+    network = plan.network or own.network
+    changes = {
+        "network": network,
+        "weights": own.weights if network == own.network else None,
+        "target_spacing_mm": plan.target_spacing_mm or own.target_spacing_mm,
+    }
+    return own.model_copy(update=changes)
+
+
+def engines(settings: Settings) -> list[EngineSettings]:
+    """[engine], and what it becomes for each other network that a rule names."""
+    named = [settings.engine.network, *(rule.network for rule in settings.rules if rule.network)]
+    return [engine_of(settings, Plan(network=name)) for name in dict.fromkeys(named)]
 
 
 def open_node(settings: Settings, actor: str) -> Node:

@@ -10,33 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Update, insert, select, update
+from sqlalchemy import Connection, RowMapping, Update, select, update
 
 from dicom_node.errors import StaleFence
-from dicom_node.ledger import chain, claims, deliveries
+from dicom_node.ledger import chain, claims, deliveries, entries
 from dicom_node.ledger.claims import Due, lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
+from dicom_node.ledger.entries import NewJob
+from dicom_node.ledger.states import JobState, SeriesState
 from dicom_node.ledger.switches import claims_open
 from dicom_node.ledger.tables import instance, job, job_instance, series
+from dicom_node.plans import Plan
 from dicom_node.records import DerivedSeries
 
 NOWHERE = "no destination is configured: the result stays on the node"
-# A PACS has these, or is getting them: not withdrawn because of images that only put the series in doubt.
-DELIVERED = frozenset({JobState.SENDING, JobState.SENT, JobState.VERIFIED})
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """What a verdict on one stack becomes: ``state`` is queued, held or skipped."""
-
-    job_key: str
-    label: str
-    state: JobState
-    reason: str
-    instance_ids: tuple[int, ...]
-    model_name: str
-    model_digest: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,7 @@ class Claim:
     series_uid: str
     model_digest: str
     source_paths: tuple[tuple[str, str], ...]
+    plan: Plan
 
 
 def job_key(series_uid: str, sources_: Sequence[tuple[str, str]], model_digest: str, config_digest: str) -> str:
@@ -92,10 +80,10 @@ def complete(
             revision=revision, instances=instances, stacks=len(jobs),
         )  # fmt: skip
         for new in jobs:
-            _enter(connection, database.actor, now, series_id, revision, new)
+            entries.enter(connection, database.actor, now, series_id, revision, new)
         replaced = any(new.state is JobState.QUEUED for new in jobs)
         if not keep:
-            _supersede(connection, database.actor, now, series_id, [new.job_key for new in jobs], replaced)
+            entries.supersede(connection, database.actor, now, series_id, [new.job_key for new in jobs], replaced)
         return True
 
 
@@ -214,46 +202,6 @@ def expire(database: Database, is_gone: Callable[[str], bool], deaths_allowed: i
         return len(lost)
 
 
-def _enter(connection: Connection, actor: str, now: datetime, series_id: int, revision: int, new: NewJob) -> None:
-    known = connection.execute(select(job.c.id, job.c.state).where(job.c.job_key == new.job_key)).first()
-    if known is None:
-        job_id = _insert(connection, now, series_id, revision, new)
-    elif known.state in (JobState.SKIPPED, JobState.HELD) and known.state != new.state:
-        job_id = known.id
-        values = {"state": new.state, "reason": new.reason, "due_at": now, "rung_at": None, "updated_at": now}
-        connection.execute(update(job).where(job.c.id == job_id).values(**values))
-    else:
-        chain.append(connection, now, actor, "job.duplicate", f"job:{known.id}", state=known.state)
-        return
-    detail = {"reason": new.reason, "series": series_id, "revision": revision}
-    chain.append(connection, now, actor, f"job.{new.state}", f"job:{job_id}", **detail)
-
-
-def _insert(connection: Connection, now: datetime, series_id: int, revision: int, new: NewJob) -> int:
-    values = {
-        "job_key": new.job_key, "series_id": series_id, "revision": revision, "label": new.label, "state": new.state,
-        "reason": new.reason, "slices": len(new.instance_ids), "model_name": new.model_name,
-        "model_digest": new.model_digest, "created_at": now, "updated_at": now, "due_at": now,
-    }  # fmt: skip
-    job_id = int(connection.execute(insert(job).values(**values).returning(job.c.id)).scalar_one())
-    connection.execute(insert(job_instance), [{"job_id": job_id, "instance_id": item} for item in new.instance_ids])
-    return job_id
-
-
-def _supersede(
-    connection: Connection, actor: str, now: datetime, series_id: int, kept: list[str], replaced: bool
-) -> None:
-    states = set(sources(JOB_MOVES, JobState.SUPERSEDED)) - (set() if replaced else DELIVERED)
-    old = (job.c.series_id == series_id) & job.c.job_key.not_in(kept) & job.c.state.in_(states)
-    later = "a later one replaces it" if replaced else "with them nothing of the series can be restored"
-    reason = f"images arrived after this job was made; {later}"
-    values = {"state": JobState.SUPERSEDED, "reason": reason, "owner": None, "lease_until": None, "updated_at": now}
-    superseding = update(job).where(old).values(fence=job.c.fence + 1, **values).returning(job.c.id)
-    for job_id in connection.execute(superseding).scalars().all():
-        deliveries.stop(connection, now, job_id)
-        chain.append(connection, now, actor, "job.superseded", f"job:{job_id}", reason=reason)
-
-
 def _claim_of(connection: Connection, taken: RowMapping) -> Claim:
     columns = (instance.c.path, instance.c.sha256)
     joined = job_instance.join(instance, instance.c.id == job_instance.c.instance_id)
@@ -267,6 +215,7 @@ def _claim_of(connection: Connection, taken: RowMapping) -> Claim:
         series_uid=uid,
         model_digest=taken["model_digest"],
         source_paths=tuple((row.path, row.sha256) for row in rows),
+        plan=taken["plan"],
     )
 
 

@@ -17,6 +17,7 @@ from dicom_node.ledger.tables import (
     job,
     series,
 )
+from dicom_node.plans import Plan
 from dicom_node.records import ReplacedResult
 
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
@@ -38,6 +39,8 @@ class JobView:
     slices: int
     thin_slices: int | None
     model_name: str
+    rule: str
+    plan: Plan
     progress: float
     attempt: int
     result: str | None

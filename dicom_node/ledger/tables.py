@@ -1,5 +1,6 @@
 """The ledger's tables. No patient name or ID is among the columns."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from dicom_node.plans import Plan
+
 
 class UTCDateTime(TypeDecorator[datetime]):
     """Aware UTC datetimes on every database; SQLite stores them without a zone."""
@@ -40,6 +43,25 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class PlanColumn(TypeDecorator[Plan]):
+    """A plan as JSON of what it wants; empty for one that wants nothing, as of jobs that are older than rules."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Plan | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
+        """Keep what is wanted."""
+        wanted = {name: item for name, item in asdict(value or Plan()).items() if item is not None}
+        return wanted or None
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Plan:  # noqa: ARG002
+        """Make the plan again."""
+        wanted = dict(value or {})
+        if "destinations" in wanted:
+            wanted["destinations"] = tuple(wanted["destinations"])
+        return Plan(**wanted)
 
 
 metadata = MetaData(
@@ -120,6 +142,8 @@ job = Table(
     Column("slices", Integer, nullable=False, comment="thick slices"),
     Column("model_name", String(64), nullable=False),
     Column("model_digest", String(64), nullable=False),
+    Column("rule", String(64), nullable=False, server_default="", comment="which decided; empty: none"),
+    Column("plan", PlanColumn, comment="what the rule wants instead of the settings: network, spacing, destinations"),
     Column("progress", Float, nullable=False, default=0.0, comment="0 to 1 while running"),
     Column("result", Text, comment="folder of the stored result"),
     Column("derived_series_uid", String(64)),

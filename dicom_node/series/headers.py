@@ -18,6 +18,11 @@ from dicom_node.series.elements import Elements
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 
 IDENTITY = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID")
+FOR_RULES = {
+    "station": "StationName", "manufacturer": "Manufacturer", "model": "ManufacturerModelName",
+    "series_description": "SeriesDescription", "study_description": "StudyDescription", "protocol": "ProtocolName",
+    "body_part": "BodyPartExamined",
+}  # fmt: skip
 # Only these are parsed: a hostile private block or a deep sequence elsewhere in the data set costs nothing.
 KEYWORDS = (
     *IDENTITY, "PatientID", "IssuerOfPatientID", "PatientName", "FrameOfReferenceUID", "Modality", "ImageType",
@@ -26,10 +31,11 @@ KEYWORDS = (
     "InstanceNumber", "SeriesNumber", "ImagesInAcquisition", "SamplesPerPixel", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "ModalityLUTSequence", "MultienergyCTAcquisition", "Manufacturer", "ManufacturerModelName",
-    "ContributingEquipmentSequence", "DerivationCodeSequence",
+    "ContributingEquipmentSequence", "DerivationCodeSequence", "ContrastBolusAgent", *FOR_RULES.values(),
 )  # fmt: skip
 # PS3.5 9.1; components with a leading zero are common in old data and harmless here.
 VALID_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+LONGEST_TEXT = 64  # of Long String (PS3.5 6.2); what is longer is cut
 OUR_MODEL = "thinslice"
 SPATIAL_RESAMPLING = ("113085", "DCM")  # CID 7203: how slices between slices say what they are
 
@@ -176,6 +182,8 @@ def _header(dataset: Dataset, meta: Dataset, path: Path, sha256: str) -> SliceHe
         derived_by_us=_is_ours(elements),
         resampled=_is_resampled(elements),
         problems=tuple(elements.problems),
+        contrast=bool(elements.text("ContrastBolusAgent")),
+        **{field: elements.text(keyword)[:LONGEST_TEXT] for field, keyword in FOR_RULES.items()},
     )
 
 

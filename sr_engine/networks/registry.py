@@ -1,4 +1,7 @@
-"""Every network by name. To add one, write its module and add its line to ``NETWORKS``; the tests find it there."""
+"""Every network by name. To add one, write its module and add its line to ``NETWORKS``; the tests find it there.
+
+Its name goes to ``sr_engine.settings.NETWORK_NAMES`` too.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

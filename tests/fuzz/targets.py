@@ -20,14 +20,15 @@ from pynetdicom import pdu
 from dicom_node.errors import InputError, NodeError, RequestRefused, SettingsError, UnreadableInstance
 from dicom_node.receive.commitment import parse_request
 from dicom_node.receive.part10 import encode_file, read_identity, split_file
-from dicom_node.records import SliceHeader
+from dicom_node.records import SliceHeader, ThickSeries
 from dicom_node.retrieve.parts import parts
 from dicom_node.send.commitment import parse_report
 from dicom_node.series.codecs import PLUGINS
 from dicom_node.series.headers import read_header
 from dicom_node.series.judge import judge
+from dicom_node.series.rules import TEXTS, why_not
 from dicom_node.series.voxels import read_slice
-from dicom_node.settings import SeriesSettings
+from dicom_node.settings import RuleSettings, SeriesSettings
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 from tests.unit.dicom_node.receive.harness import ct_slice, encoded
 from tests.unit.dicom_node.series.samples import dataset, header, write
@@ -36,6 +37,7 @@ from worker.settings import load
 SERIES = SeriesSettings(maximum_pixels=512 * 512)
 COMPRESSED = tuple(PLUGINS)
 FRAME = 32  # rows and columns of a fuzzed frame
+RULE = RuleSettings.model_validate({"name": "all"} | {key: ["*a*b*", "*"] for key in TEXTS})
 Target = Callable[[bytes], None]
 
 
@@ -63,6 +65,7 @@ def part10(content: bytes) -> None:
     try:
         header = read_header(path, "")
         judge([header], SERIES)
+        why_not(RULE, ThickSeries("", (header,), 5.0, (0.0, 0.0, 1.0), 5.0), "")
         if header.transfer_syntax_uid in TRANSFER_SYNTAXES[:2]:
             read_slice(header, SERIES)
     except InputError:

@@ -154,7 +154,7 @@ def test_a_node_delivers_every_form_and_has_it_confirmed(orthanc_server: Pacs, t
         send=f'[[send.pacs]]\nname = "main"\n{pacs}',
     )
     job_id = queue_series(node, tmp_path / "spool", seed=55)
-    assert restore_next(node, node.model.digest, lambda _claim: None)
+    assert restore_next(node, node.model_digests, lambda _claim: None)
     assert deliver(node, 1)
     assert deliver(node, 1)
     (delivery,) = queries.deliveries_of(node.database, job_id)

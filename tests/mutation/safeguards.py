@@ -76,7 +76,7 @@ SAFEGUARDS = (
     ),
     Safeguard(
         "job_key looked up before a job is made",
-        "dicom_node/ledger/jobs.py",
+        "dicom_node/ledger/entries.py",
         "    if known is None:\n",
         "    if known is None or True:\n",
         f"{JOBS}::test_the_same_series_again_makes_no_second_job",

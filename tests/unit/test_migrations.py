@@ -13,9 +13,10 @@ from sqlalchemy import column, create_engine, inspect, select, table, text
 import migrations
 from dicom_node.commitment import CommitmentRequest, Reference
 from dicom_node.errors import SettingsError
-from dicom_node.ledger import circuits, commitment_requests, deliveries, jobs, switches, workers
+from dicom_node.ledger import circuits, commitment_requests, deliveries, jobs, queries, switches, workers
 from dicom_node.ledger.database import Database, driver_url
 from dicom_node.ledger.tables import metadata
+from dicom_node.plans import Plan
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
 
 # A program that dies by SIGKILL before it executes its nth statement that changes something.
@@ -96,6 +97,16 @@ def test_down_and_up_again_keeps_every_row_that_both_know(ledger_url: str) -> No
         broken = connection.execute(text("PRAGMA foreign_key_check")).all() if "sqlite" in ledger_url else []
     assert broken == []
     switches.pause(database, "it works on")
+
+
+def test_a_job_that_is_older_than_rules_has_none(ledger_url: str) -> None:
+    migrations.upgrade(ledger_url)
+    database = fill(ledger_url)
+    migrations.downgrade(ledger_url, "0002")
+    assert not {"rule", "plan"} & set(columns_of(ledger_url)["job"])
+    migrations.upgrade(ledger_url)
+    (job,) = queries.jobs(database)
+    assert (job.rule, job.plan) == ("", Plan())
 
 
 @pytest.mark.parametrize(("step", "to", "start"), [("upgrade", "head", "0001"), ("downgrade", "0001", "head")])

@@ -150,7 +150,7 @@ def _doubted(node: Node, series_id: int) -> list[JobView]:
 
 def _release(node: Node, job: JobView, reason: str) -> bool:
     uids = [item.sop_instance_uid for item in load_series(Path(job.result or "")).instances]
-    return acts.release(node.database, job.id, uids, list(node.destinations), reason)
+    return acts.release(node.database, job.id, uids, node.goes_to(job.plan), reason)
 
 
 def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
@@ -166,7 +166,7 @@ def _retry_job(node: Node, job: JobView, reason: str) -> list[str]:
         for item in known
         if deliveries.retry(node.database, item.id, reason)
     ]
-    new = sorted(set(node.destinations) - {item.destination for item in known})
+    new = sorted(set(node.goes_to(job.plan)) - {item.destination for item in known})
     if new:
         uids = [item.sop_instance_uid for item in load_series(Path(job.result or "")).instances]
         deliveries.add(node.database, job.id, new, uids)

@@ -33,9 +33,11 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
         console.print(f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
     _check_tls(settings)
     node = open_node(settings, "check")
-    model = node.model
-    weights = f"weights {model.version}" if model.learned else "needs no weights"
-    console.print(f"[green]ok[/]  network    {model.title} ({weights})")
+    for model in node.models.values():
+        weights = f"weights {model.version}" if model.learned else "needs no weights"
+        console.print(f"[green]ok[/]  network    {model.title} ({weights})")
+    if settings.rules:
+        console.print(f"[green]ok[/]  rules      {escape(', '.join(rule.name for rule in settings.rules))}")
     for name, destination in node.destinations.items():
         console.print(_line_of(name, destination))
     if not node.destinations:

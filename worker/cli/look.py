@@ -11,7 +11,7 @@ from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.workers import WorkerState, WorkerView
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
 from worker.wiring import Node
 
 COLOURS = {
@@ -79,12 +79,12 @@ def list_jobs(
     if not found:
         console.print("No jobs." if state is None else f"No jobs are {state}.")
         return
-    table = Table("job", "series", "from", "state", "slices", "updated", "why", box=None)
+    table = Table("job", "series", "from", "state", "slices", "rule", "updated", "why", box=None)
     for item in found:
         slices = f"{item.slices} → {item.thin_slices}" if item.thin_slices else str(item.slices)
         table.add_row(
             str(item.id), str(item.series_id), item.calling_ae, _coloured(_with_progress(item)), slices,
-            local(item.updated_at), escape(item.reason or item.label),
+            escape(item.rule), local(item.updated_at), escape(item.reason or item.label),
         )  # fmt: skip
     console.print(table)
 
@@ -113,6 +113,8 @@ def show(
 
 def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
     console.print(f"[bold]job {job.id}[/] {_coloured(_with_progress(job))}  {escape(job.label)} {escape(job.reason)}")
+    if job.rule:
+        console.print(f"  by the rule {escape(repr(job.rule))} {escape(describe(job.plan))}")
     if job.thin_slices:
         console.print(
             f"  {job.slices} thick → {job.thin_slices} thin slices, series {job.derived_series_uid}\n  in {job.result}"

@@ -8,12 +8,14 @@ import structlog
 from dicom_node import crash
 from dicom_node.errors import UnreadableInstance
 from dicom_node.ledger import jobs, receipts
+from dicom_node.ledger.entries import NewJob
 from dicom_node.ledger.receipts import InstanceRow, SeriesRow
 from dicom_node.ledger.states import JobState, SeriesState
 from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
 from dicom_node.series.completeness import is_complete
 from dicom_node.series.headers import read_header
 from dicom_node.series.judge import judge
+from dicom_node.series.rules import Decision, decide
 from worker.wiring import Node
 
 log = structlog.get_logger()
@@ -85,19 +87,31 @@ def _read(instances: Sequence[InstanceRow]) -> tuple[list[SliceHeader], tuple[St
 
 def _job(
     node: Node, row: SeriesRow, instances: Sequence[InstanceRow], verdict: StackVerdict, configuration: str = ""
-) -> jobs.NewJob:
+) -> NewJob:
     chosen = _instances_of(verdict, instances)
-    state, reason = _state_of(verdict)
+    decision = _decision(node, row, verdict)
+    state, reason = (JobState.SKIPPED, decision.reason) if decision.reason else _state_of(verdict)
     sources = [(item.sop_uid, item.sha256) for item in chosen]
-    return jobs.NewJob(
-        job_key=jobs.job_key(row.series_uid, sources, node.model.digest, configuration or node.config_digest),
+    choice = node.choice(decision.plan)
+    return NewJob(
+        job_key=jobs.job_key(row.series_uid, sources, choice.model_digest, configuration or choice.config_digest),
         label=verdict.label,
         state=state,
         reason=reason,
         instance_ids=tuple(item.id for item in chosen),
-        model_name=node.model.name,
-        model_digest=node.model.digest,
+        model_name=choice.model_name,
+        model_digest=choice.model_digest,
+        rule=decision.name,
+        plan=decision.plan,
+        priority=decision.priority,
     )
+
+
+def _decision(node: Node, row: SeriesRow, verdict: StackVerdict) -> Decision:
+    """Rules are asked only about what can be restored."""
+    if isinstance(verdict, ThickSeries):
+        return decide(node.settings.rules, verdict, row.calling_ae)
+    return Decision(None, "")
 
 
 def _instances_of(verdict: StackVerdict, instances: Sequence[InstanceRow]) -> list[InstanceRow]:

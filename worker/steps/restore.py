@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,23 +17,26 @@ from dicom_node.errors import GeometryError, LedgerError, NodeError, StaleFence,
 from dicom_node.ledger import jobs, models, queries
 from dicom_node.ledger.jobs import Claim
 from dicom_node.ledger.states import JobState
+from dicom_node.plans import Plan
 from dicom_node.records import DerivedSeries, SeriesHeld, SeriesSkipped, SliceHeader, ThickSeries
 from dicom_node.series.headers import data_set_digest, read_header
 from dicom_node.series.judge import judge
 from dicom_node.series.voxels import load_volume
 from sr_engine.errors import DeviceLost, EngineError, WeightsUnavailable
 from sr_engine.inference.restore import restore
+from sr_engine.settings import EngineSettings
 from sr_engine.volume import SelfCheck, ThinVolume
 from worker.owner import this_owner
 from worker.retry import Fate, after_restore_error
 from worker.settings import WorkerSettings
 from worker.steps.heartbeat import heartbeat
-from worker.wiring import Node
+from worker.wiring import Node, engine_of
 
 log = structlog.get_logger()
 
 # Where the minutes of a job go, for its progress bar: reading, restoring, writing.
 READ_SHARE, RESTORE_SHARE = 0.05, 0.7
+REPLACED = "the weights were replaced during this restoration: restart the node and its workers"
 ENDS = {Fate.HOLD: JobState.HELD, Fate.FAIL: JobState.FAILED, Fate.PARK: JobState.PARKED}
 
 
@@ -52,8 +55,8 @@ class Progress:
         return report
 
 
-def restore_next(node: Node, model_digest: str, on_claim: Callable[[Claim], None]) -> bool:
-    """Claim the most urgent due job for a model and bring it to ``restored``.
+def restore_next(node: Node, model_digests: Set[str], on_claim: Callable[[Claim], None]) -> bool:
+    """Claim the most urgent due job for one of these models and bring it to ``restored``.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def restore_next(node: Node, model_digest: str, on_claim: Callable[[Claim], None
     DeviceLost
         The GPU does not answer: the job is settled, this process can do no more.
     """
-    claim = _claim(node, model_digest)
+    claim = _claim(node, model_digests)
     if claim is None:
         return False
     on_claim(claim)
@@ -92,9 +95,9 @@ def restore_next(node: Node, model_digest: str, on_claim: Callable[[Claim], None
     return True
 
 
-def _claim(node: Node, model_digest: str) -> Claim | None:
+def _claim(node: Node, model_digests: Set[str]) -> Claim | None:
     """The most urgent job that no other worker was quicker to claim."""
-    while (job_id := models.most_urgent(node.database, model_digest)) is not None:
+    while (job_id := models.most_urgent(node.database, model_digests)) is not None:
         claim = jobs.claim(node.database, job_id, this_owner(), node.settings.ledger.lease_s)
         if claim is not None:
             return claim
@@ -105,15 +108,23 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
     started = time.monotonic()
     thick = _thick_series(node, claim)
     volume = load_volume(thick, node.settings.series, progress.between(0, READ_SHARE))
-    thin = restore(volume, node.settings.engine, progress.between(READ_SHARE, RESTORE_SHARE))
+    thin = restore(volume, _engine(node, claim), progress.between(READ_SHARE, RESTORE_SHARE))
     crash.point("restore.computed")
     if thin.model.digest != claim.model_digest:
-        raise WeightsUnavailable("the weights were replaced during this restoration: restart the node and its workers")
+        raise WeightsUnavailable(REPLACED)
     result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
     figures = _figures(thin, time.monotonic() - started)
     doubt = _contradiction(thin.check, node.settings.worker)
-    jobs.restored(node.database, claim, result, figures, list(node.destinations), doubt)
+    jobs.restored(node.database, claim, result, figures, node.goes_to(claim.plan), doubt)
     crash.point("restore.recorded")
+
+
+def _engine(node: Node, claim: Claim) -> EngineSettings:
+    """The settings of the model that the job is for, whichever name leads to it now."""
+    network = next((name for name, model in node.models.items() if model.digest == claim.model_digest), None)
+    if network is None:
+        raise WeightsUnavailable(REPLACED)
+    return engine_of(node.settings, Plan(network, claim.plan.target_spacing_mm))
 
 
 def _thick_series(node: Node, claim: Claim) -> ThickSeries:

@@ -1,6 +1,6 @@
 """A received series and its job in a node's ledger, without a listener."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,17 +23,27 @@ def queue_series(node: Node, folder: Path, seed: int = 7) -> int:
 
 def queue_images(node: Node, images: Sequence[Path]) -> int:
     """Enter images of one series and judge it; returns the id of its newest job."""
-    receipts.record(node.database, [_received(path) for path in images], quiet_s=0)
-    series_id = max(receipts.due_series(node.database))
+    series_id = enter_images(node, images)
     assert judge_series(node, series_id)
     job = queries.jobs_of(node.database, series_id)[-1]
     assert job.state == "queued", job.reason
     return job.id
 
 
-def claim_next(node: Node, model_digest: str, owner: str) -> Claim:
+def enter_series(node: Node, folder: Path, seed: int = 7, calling_ae: str = "CT1") -> int:
+    """Enter a small thick series that was written to ``folder``; returns its id."""
+    return enter_images(node, write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, folder, seed=seed), calling_ae)
+
+
+def enter_images(node: Node, images: Sequence[Path], calling_ae: str = "CT1") -> int:
+    """Enter images of one series; returns its id."""
+    receipts.record(node.database, [_received(path, calling_ae) for path in images], quiet_s=0)
+    return max(receipts.due_series(node.database))
+
+
+def claim_next(node: Node, model_digests: Set[str], owner: str) -> Claim:
     """The most urgent job, claimed."""
-    job_id = models.most_urgent(node.database, model_digest)
+    job_id = models.most_urgent(node.database, model_digests)
     assert job_id is not None
     claim = jobs.claim(node.database, job_id, owner, 60)
     assert claim is not None
@@ -47,7 +57,7 @@ def view(node: Node, job_id: int) -> JobView:
     return found
 
 
-def _received(path: Path) -> ReceivedInstance:
+def _received(path: Path, calling_ae: str) -> ReceivedInstance:
     header = dcmread(path, stop_before_pixels=True)
     return ReceivedInstance(
         sop_instance_uid=str(header.SOPInstanceUID),
@@ -58,7 +68,7 @@ def _received(path: Path) -> ReceivedInstance:
         path=path,
         size=path.stat().st_size,
         sha256=data_set_digest(path),
-        calling_ae="CT1",
+        calling_ae=calling_ae,
         peer_ip="127.0.0.1",
         received_at=datetime.now(UTC),
     )

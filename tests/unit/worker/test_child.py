@@ -27,31 +27,31 @@ OnClaim = Callable[[Claim], None]
 NEVER = lambda: False  # noqa: E731
 
 
-def crash_in_c(node: Node, digest: str, on_claim: OnClaim) -> None:
+def crash_in_c(node: Node, digests: frozenset[str], on_claim: OnClaim) -> None:
     """As a codec does."""
-    on_claim(claim_next(node, digest, this_owner()))
+    on_claim(claim_next(node, digests, this_owner()))
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def hang(node: Node, digest: str, on_claim: OnClaim) -> None:
-    on_claim(claim_next(node, digest, this_owner()))
+def hang(node: Node, digests: frozenset[str], on_claim: OnClaim) -> None:
+    on_claim(claim_next(node, digests, this_owner()))
     time.sleep(600)
 
 
-def lose_the_gpu(node: Node, digest: str, on_claim: OnClaim) -> None:
-    on_claim(claim_next(node, digest, this_owner()))
+def lose_the_gpu(node: Node, digests: frozenset[str], on_claim: OnClaim) -> None:
+    on_claim(claim_next(node, digests, this_owner()))
     raise DeviceLost("cuda:0 does not answer")
 
 
-def ask_for_4_gb(node: Node, _digest: str, _on_claim: OnClaim) -> None:
+def ask_for_4_gb(node: Node, _digests: frozenset[str], _on_claim: OnClaim) -> None:
     try:
         np.empty(4 << 30, dtype=np.uint8)
     except MemoryError:
         (node.settings.worker.results / "refused").touch()
 
 
-def kill_the_fork_server(node: Node, digest: str, on_claim: OnClaim) -> None:
-    on_claim(claim_next(node, digest, this_owner()))
+def kill_the_fork_server(node: Node, digests: frozenset[str], on_claim: OnClaim) -> None:
+    on_claim(claim_next(node, digests, this_owner()))
     (node.settings.worker.results / "owner").write_text(this_owner())
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(600)
@@ -60,7 +60,7 @@ def kill_the_fork_server(node: Node, digest: str, on_claim: OnClaim) -> None:
 def test_a_job_is_restored_in_a_process_of_its_own(tmp_path: Path) -> None:
     node = open_at(tmp_path)
     job_id = queue_series(node, tmp_path / "spool")
-    assert restore_in_child(node, node.model.digest, NEVER, restore_next) is End.DONE
+    assert restore_in_child(node, node.model_digests, NEVER, restore_next) is End.DONE
     job = view(node, job_id)
     assert (job.state, job.thin_slices, job.attempt) == ("restored", 21, 1)
     assert job.figures is not None
@@ -70,19 +70,19 @@ def test_a_job_is_restored_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_a_job_that_kills_its_process_each_time_fails_and_the_next_one_is_restored(tmp_path: Path) -> None:
     node = open_at(tmp_path, worker="deaths_allowed = 2")
     poison = queue_series(node, tmp_path / "spool" / "a", seed=1)
-    assert restore_in_child(node, node.model.digest, NEVER, crash_in_c) is End.DIED
+    assert restore_in_child(node, node.model_digests, NEVER, crash_in_c) is End.DIED
     assert (view(node, poison).state, view(node, poison).reason) == ("queued", "the worker died; queued again")
-    assert restore_in_child(node, node.model.digest, NEVER, crash_in_c) is End.DIED
+    assert restore_in_child(node, node.model_digests, NEVER, crash_in_c) is End.DIED
     assert (view(node, poison).state, view(node, poison).reason) == ("failed", "the worker died 2 times on this job")
     good = queue_series(node, tmp_path / "spool" / "b", seed=2)
-    assert restore_in_child(node, node.model.digest, NEVER) is End.DONE
+    assert restore_in_child(node, node.model_digests, NEVER) is End.DONE
     assert view(node, good).state == "restored"
 
 
 def test_a_job_that_hangs_is_ended_and_fails_though_its_lease_is_renewed(tmp_path: Path) -> None:
     node = open_at(tmp_path, worker="job_limit_s = 2.0")
     job_id = queue_series(node, tmp_path / "spool")
-    assert restore_in_child(node, node.model.digest, NEVER, hang) is End.TOO_LONG
+    assert restore_in_child(node, node.model_digests, NEVER, hang) is End.TOO_LONG
     job = view(node, job_id)
     assert job.state == "failed"
     assert "longer than 2 s" in job.reason
@@ -93,37 +93,37 @@ def test_a_worker_that_must_stop_gives_its_job_back_at_once_and_that_was_no_atte
     node = open_at(tmp_path)
     job_id = queue_series(node, tmp_path / "spool")
     running = lambda: view(node, job_id).state == "running"  # noqa: E731
-    assert restore_in_child(node, node.model.digest, running, hang) is End.STOPPED
+    assert restore_in_child(node, node.model_digests, running, hang) is End.STOPPED
     job = view(node, job_id)
     assert (job.state, job.attempt, job.reason) == ("queued", 0, "the worker was stopped; queued again")
-    assert restore_in_child(node, node.model.digest, NEVER) is End.DONE
+    assert restore_in_child(node, node.model_digests, NEVER) is End.DONE
     assert (view(node, job_id).state, view(node, job_id).attempt) == ("restored", 1)
 
 
 def test_memory_beyond_the_limit_is_refused_in_the_child(tmp_path: Path) -> None:
     node = open_at(tmp_path, worker="memory_limit_mb = 3000")
-    assert restore_in_child(node, node.model.digest, NEVER, ask_for_4_gb) is End.DONE
+    assert restore_in_child(node, node.model_digests, NEVER, ask_for_4_gb) is End.DONE
     assert (node.settings.worker.results / "refused").exists()
     (node.settings.worker.results / "refused").unlink()
     free = open_at(tmp_path, worker="memory_limit_mb = 0")
-    assert restore_in_child(free, node.model.digest, NEVER, ask_for_4_gb) is End.DONE
+    assert restore_in_child(free, node.model_digests, NEVER, ask_for_4_gb) is End.DONE
     assert not (node.settings.worker.results / "refused").exists()
 
 
 def test_a_child_whose_fork_server_died_does_not_work_on_alone(tmp_path: Path) -> None:
     node = open_at(tmp_path)
     job_id = queue_series(node, tmp_path / "spool")
-    assert restore_in_child(node, node.model.digest, NEVER, kill_the_fork_server) is End.DIED
+    assert restore_in_child(node, node.model_digests, NEVER, kill_the_fork_server) is End.DIED
     assert view(node, job_id).state == "queued"
     assert is_gone((node.settings.worker.results / "owner").read_text())
-    assert restore_in_child(node, node.model.digest, NEVER) is End.DONE
+    assert restore_in_child(node, node.model_digests, NEVER) is End.DONE
     assert view(node, job_id).state == "restored"
 
 
 def test_a_lost_gpu_is_told_from_a_death(tmp_path: Path) -> None:
     node = open_at(tmp_path)
     queue_series(node, tmp_path / "spool")
-    assert restore_in_child(node, node.model.digest, NEVER, lose_the_gpu) is End.DEVICE_LOST
+    assert restore_in_child(node, node.model_digests, NEVER, lose_the_gpu) is End.DEVICE_LOST
 
 
 def test_a_drain_lets_the_job_in_hand_finish_and_begins_no_other(tmp_path: Path) -> None:

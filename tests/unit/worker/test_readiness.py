@@ -42,10 +42,10 @@ def test_damaged_weights_are_refused_until_they_are_mended(node: Node, weights: 
     assert process(node, "ready").reason == ""
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert readiness.model_digest() == ""
+    assert readiness.model_digests() == frozenset()
     assert "is damaged, its sha256 is not the one in its card" in process(node, "refusing").reason
     weights.write_bytes(whole)
-    assert readiness.model_digest() == node.model.digest
+    assert readiness.model_digests() == node.model_digests
     process(node, "ready")
     readiness.leave()
     assert workers.everyone(node.database) == []
@@ -85,9 +85,9 @@ def test_a_gpu_that_is_lost_three_times_in_a_row_makes_the_worker_refuse(node: N
     readiness.start()
     for answered in (False, False, True, False, False):
         readiness.gpu_answered(answered)
-    assert readiness.model_digest() == node.model.digest
+    assert readiness.model_digests() == node.model_digests
     readiness.gpu_answered(False)
-    assert readiness.model_digest() == ""
+    assert readiness.model_digests() == frozenset()
     assert process(node, "refusing").reason == "GPU lost: auto failed 3 times in a row; mend it, restart this worker"
     readiness.leave()
 
@@ -104,7 +104,7 @@ def test_a_process_that_its_clock_enters_late_says_all_the_same_why_it_refuses(n
     weights.unlink()
     readiness = Readiness(node)
     readiness.start()
-    assert not readiness.model_digest()
+    assert not readiness.model_digests()
     workers.register(node.database, this_owner(), "node")
     assert process(node, "refusing").role == "node"
     readiness.leave()

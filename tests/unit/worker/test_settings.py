@@ -118,6 +118,35 @@ def test_a_secret_may_stay_on_this_machine_without_encryption(tmp_path: Path, ho
     load(write(tmp_path, SERVICE.format("cloud", f"http://{host}:8042/d") + 'auth = "bearer"\nsecret_file = "s"'))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('name = "a"\n[[rules]]\nname = "a"', "[[rules]] names must differ: a, a"),
+        (
+            'name = "a"\nnetwork = "tvsrn-v2"',
+            "[[rules]] 'a': there is no network 'tvsrn-v2': choose best, linear, cubic",
+        ),
+        ('name = "a"\ndestinations = ["man"]', "[[rules]] 'a': [send] names no destination 'man'; it names: main"),
+        ('kernel = "B*"', "rules.0.name: Field required"),
+        ('name = "a"\nkernal = "B*"', "unknown key rules.0.kernal: did you mean rules.0.kernel?"),
+        ('name = "a"\nminimum_step_mm = 0', "rules.0.minimum_step_mm: Input should be greater than 0"),
+        ('name = "a"\npriority = "urgent"', "rules.0.priority: Input should be 'normal' or 'stat'"),
+        ('name = "a"\nrestore = false\nnetwork = "cubic"', "restore = false leaves nothing for network to say"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_refused_with_its_name(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(write(tmp_path, f"{PACS}[[rules]]\n{text}"))
+    assert sentence in str(error.value)
+
+
+def test_rules_are_read_in_their_order_and_one_pattern_needs_no_brackets(tmp_path: Path) -> None:
+    text = '[[rules]]\nname = "b"\nkernel = "B*"\ndestinations = ["main"]\n[[rules]]\nname = "a"\nnetwork = "best"'
+    first, second = load(write(tmp_path, f"{PACS}{text}")).rules
+    assert (first.name, first.kernel, first.destinations) == ("b", ("B*",), ("main",))
+    assert (second.name, second.kernel, second.destinations) == ("a", (), None)
+
+
 def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THINSLICE_RECEIVE__PORT", "4242")
     assert load(write(tmp_path, "[receive]\nport = 1")).receive.port == 4242

@@ -62,7 +62,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 def run(node: Node, folder: Path) -> int:
     job_id = queue_series(node, folder)
-    restore_next(node, node.model.digest, lambda _claim: None)
+    restore_next(node, node.model_digests, lambda _claim: None)
     return job_id
 
 
@@ -122,12 +122,12 @@ def test_late_images_make_a_result_that_rejects_the_earlier_one_if_asked_to(tmp_
     node = open_at(tmp_path, derive=f"reject_superseded = {str(reject).lower()}", send=PACS)
     images = write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, tmp_path / "spool")
     queue_images(node, images[:4])
-    restore_next(node, node.model.digest, lambda _claim: None)
+    restore_next(node, node.model_digests, lambda _claim: None)
     claim = deliveries.claim(node.database, 1, "host/boot/9/1", 60)
     assert claim is not None
     deliveries.answered(node.database, claim, [InstanceOutcome(uid, 0) for uid in sorted(claim.unsent)[:3]])
     job_id = queue_images(node, images[4:])
-    restore_next(node, node.model.digest, lambda _claim: None)
+    restore_next(node, node.model_digests, lambda _claim: None)
     last = load_series(Path(view(node, job_id).result or "")).instances[-1]
     assert (last.path.name == "rejection.dcm") == reject
     if reject:
@@ -146,12 +146,12 @@ def test_a_job_that_fits_no_memory_is_parked_with_what_to_do(stub: Stub, tmp_pat
 def test_weights_that_were_replaced_meanwhile_do_not_pass_for_those_the_job_is_for(stub: Stub, tmp_path: Path) -> None:
     node = stub(lambda thin: thin)
     job_id = queue_series(node, tmp_path / "spool")
-    digest = node.model.digest
+    digests = node.model_digests
     weights = tmp_path / "stub.safetensors"
     network = Changed(lambda thin: thin)
     torch.nn.init.ones_(network.weight)
     checkpoint.save(weights, network, checkpoint.read_card(weights))
-    restore_next(node, digest, lambda _claim: None)
+    restore_next(node, digests, lambda _claim: None)
     job = view(node, job_id)
     assert (job.state, job.result) == ("queued", None)
     assert "weights were replaced" in job.reason

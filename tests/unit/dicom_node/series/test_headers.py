@@ -169,3 +169,16 @@ def test_a_folder_gives_headers_and_refusals_and_drops_nothing(tmp_path: Path):
         ("notes.txt", True),
     ]
     assert list(by_series(headers)) == [f"{ROOT}.1", f"{ROOT}.8"]
+
+
+def test_what_rules_compare_is_read_and_cut(tmp_path: Path):
+    said = dataset(
+        StationName="CT1", Manufacturer="ACME", ManufacturerModelName="Scan", SeriesDescription="x" * 64 + "Secret",
+        StudyDescription="CT Thorax", ProtocolName=" routine ", BodyPartExamined="CHEST", ContrastBolusAgent="Omni",
+    )  # fmt: skip
+    made = read_header(write(tmp_path, said), "")
+    assert (made.station, made.manufacturer, made.model, made.body_part) == ("CT1", "ACME", "Scan", "CHEST")
+    assert (made.study_description, made.protocol, made.contrast) == ("CT Thorax", "routine", True)
+    assert made.series_description == "x" * 64
+    bare = read_header(write(tmp_path, dataset(ContrastBolusAgent="")), "")
+    assert (bare.station, bare.body_part, bare.series_description, bare.contrast) == ("", "", "", False)

@@ -4,6 +4,7 @@ import pytest
 
 from sr_engine.errors import UnknownNetwork
 from sr_engine.networks import registry
+from sr_engine.settings import NETWORK_NAMES
 
 
 def test_an_unknown_name_hears_the_nearest_one():
@@ -19,3 +20,7 @@ def test_best_is_a_network_that_can_run_as_installed():
 
 def test_the_full_network_is_the_last_so_that_best_means_it():
     assert list(registry.NETWORKS)[-1] == "tvsrn_v2"
+
+
+def test_those_who_only_check_a_name_know_them_all():
+    assert tuple(registry.NETWORKS) == NETWORK_NAMES
