@@ -12,6 +12,8 @@ from tests import servers
 from tests.faults.elsewhere import ELSEWHERE
 
 ROOT = Path(__file__).resolve().parent.parent
+# rich measures its terminal when a console is made: tables must not be cut where tests have none.
+os.environ["COLUMNS"] = "300"
 
 
 @pytest.hookimpl(tryfirst=True)
