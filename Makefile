@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom bench-quality bench-engine bench-augmentation bench-networks bench-second-stage panels lock clean
+.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ bench-networks: setup ## the papers' networks and ablations at equal cost (an ho
 
 bench-second-stage: setup ## what RDST's second stage is worth (a quarter of an hour on one core)
 	$(BIN)/thinslice compare sr_engine/evaluation/experiments/second_stage.toml --output tests/bench/results/second_stage.json
+
+bench-limits: setup ## what the self-check finds on real scans, from which its limits were chosen (minutes on one core)
+	$(BIN)/python -m tests.bench.limits $(THINSLICE_DATA)
 
 panels: setup ## pictures for docs/images, and the real series averaged back (minutes)
 	$(BIN)/python -m tests.bench.panels --held-out $(firstword $(HELD_OUT)) --series $(R168) --weights $(BENCH_WEIGHTS)

@@ -105,7 +105,9 @@ class ThickSeries:
     normal : tuple of 3 float
         Unit slice normal, row direction x column direction, LPS.
     slice_thickness_mm : float
-        Nominal thickness.
+        Nominal thickness, along the normal.
+    shear_deg : float
+        Angle between the normal and the line through the slices' corners, as a tilted gantry makes it; 0 where upright.
     """
 
     label: str
@@ -113,6 +115,7 @@ class ThickSeries:
     step_mm: float
     normal: tuple[float, float, float]
     slice_thickness_mm: float
+    shear_deg: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ class SeriesSettings(Table):
     maximum_axial_angle_deg: float = Field(default=15.0, ge=0)
     spacing_tolerance_mm: float = Field(default=0.1, gt=0)
     shear_tolerance_deg: float = Field(default=0.1, gt=0)
+    maximum_shear_deg: float = Field(default=30.0, ge=0, lt=90)
     maximum_pixels: int = Field(default=2048 * 2048, ge=1)
 
 

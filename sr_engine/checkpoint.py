@@ -13,6 +13,7 @@ import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 
+from sr_engine.coverage import Coverage
 from sr_engine.errors import WeightsUnavailable
 from sr_engine.intensity import IntensityRange
 from sr_engine.networks.contract import SliceContract, SliceNetwork
@@ -36,6 +37,8 @@ class ModelCard(BaseModel):
         Range of HU the weights were trained on.
     ratios : tuple of int
         Ratios seen in training.
+    coverage : Coverage or None
+        What scans the weights know; None where nobody has said, then no scan is unfamiliar.
     training, figures : dict
         Data, length and settings of the training; what was measured afterwards, with its protocol.
     sha256 : str
@@ -50,6 +53,7 @@ class ModelCard(BaseModel):
     contract: SliceContract
     intensity: IntensityRange
     ratios: tuple[int, ...]
+    coverage: Coverage | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     figures: dict[str, Any] = Field(default_factory=dict)
     sha256: str = ""

@@ -90,11 +90,18 @@ def _to_volume(data: FloatArray, ras: npt.NDArray[np.float64], path: Path) -> Vo
     # Column index rises to the left and row index to the back; so slices rise to the head (right-handed).
     flipped = ras @ np.array([[-1, 0, 0, columns - 1], [0, -1, 0, rows - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     affine = (RAS_TO_LPS @ flipped)[:, [2, 1, 0, 3]]
-    spacing = tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InvalidVolume(f"{path} has no usable affine: its axes do not span space")
+    _, row, column = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    spacing = (_along_normal(affine), row, column)
     voxels = np.ascontiguousarray(data[::-1, ::-1].transpose(2, 1, 0))
-    return Volume(voxels, (spacing[0], spacing[1], spacing[2]), affine, slice_thickness_mm=spacing[0])
+    return Volume(voxels, spacing, affine, slice_thickness_mm=spacing[0])
+
+
+def _along_normal(affine: npt.NDArray[np.float64]) -> float:
+    """Distance of neighbouring slice planes: less than that of their corners where the volume is sheared."""
+    normal = np.cross(affine[:3, 1], affine[:3, 2])
+    return abs(float(affine[:3, 0] @ normal)) / float(np.linalg.norm(normal))
 
 
 def _stored(voxels: FloatArray) -> npt.NDArray[np.generic]:

@@ -18,9 +18,11 @@ class Volume:
         Hounsfield units. Slice index rises along the slice normal (row direction x column direction),
         so for a supine axial scan slice 0 is nearest the feet.
     spacing_mm : tuple of float
-        Distance between neighbouring voxel centres along (slice, row, column), each > 0.
+        Distance between neighbouring slice planes, along their normal, and between neighbouring voxel centres along
+        (row, column), each > 0.
     affine : ndarray, float64, shape (4, 4)
         Maps (slice, row, column, 1) indices to patient coordinates (x, y, z, 1) in mm, LPS frame (PS3.3 C.7.6.2.1.1).
+        A tilted gantry shears it: its slice axis then leans against the normal.
     slice_thickness_mm : float
         Nominal thickness of one slice; larger than ``spacing_mm[0]`` where reconstructions overlap.
     """
@@ -37,6 +39,14 @@ class Volume:
             raise ValueError(f"affine must be 4x4, not {self.affine.shape}")
         if min(self.spacing_mm) <= 0 or self.slice_thickness_mm <= 0:
             raise ValueError(f"spacing {self.spacing_mm} and thickness {self.slice_thickness_mm} must be positive")
+
+    @property
+    def shear_deg(self) -> float:
+        """Angle between the slice axis and the normal of the slices; 0 in an upright stack."""
+        way, column, row = self.affine[:3, :3].T
+        normal = np.cross(row, column)
+        across = float(np.linalg.norm(np.cross(way, normal)))
+        return float(np.degrees(np.arctan2(across, abs(float(way @ normal)))))
 
     def position_mm(self, slice_index: float) -> npt.NDArray[np.float64]:
         """Centre of the first transmitted pixel of a slice: ImagePositionPatient, shape (3,), mm, LPS."""
@@ -106,6 +116,16 @@ class SelfCheck:
         same lung; None where no lung was found. Thin slices are expected to have more, averaging hides small holes.
     network_rms_hu : float or None
         ``rms_error_hu`` of what the network made, before data consistency hid it; None where nothing was changed.
+    window_seam, tile_seam : float or None
+        How much larger the steps are where windows along z, or tiles in the plane, were joined than at like places
+        elsewhere; 1 is no seam. None where nothing was joined, or nothing was not.
+    beyond_neighbours_percent : float or None
+        Per cent of the voxels that lie more than 200 HU beyond all of the three nearest thick slices at their place.
+    max_slice_shift_hu : float or None
+        Largest distance of a thin slice's mean from the range of those of the three nearest thick slices.
+    beyond_range_percent : float or None
+        Per cent of the voxels that lie more than 50 HU beyond all of the source's. These three are None in a result of
+        earlier versions.
     """
 
     mean_offset_hu: float
@@ -118,13 +138,19 @@ class SelfCheck:
     laa950_percent: float | None = None
     source_laa950_percent: float | None = None
     network_rms_hu: float | None = None
+    window_seam: float | None = None
+    tile_seam: float | None = None
+    beyond_neighbours_percent: float | None = None
+    max_slice_shift_hu: float | None = None
+    beyond_range_percent: float | None = None
 
 
 @dataclass(frozen=True)
 class ThinVolume:
     """A restored volume with its provenance: ``origins[k]`` belongs to thin slice ``volume.voxels[k]``.
 
-    ``device`` and ``tile`` say where it was computed and in what pieces; tile None is the whole plane.
+    ``device`` and ``tile`` say where it was computed and in what pieces; tile None is the whole plane. ``doubts`` holds
+    a sentence for each way in which the source lies beyond what the network was trained or tested on.
     """
 
     volume: Volume
@@ -134,6 +160,7 @@ class ThinVolume:
     check: SelfCheck
     device: str = "cpu"
     tile: int | None = None
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.origins) != len(self.volume.voxels):

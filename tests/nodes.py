@@ -138,7 +138,8 @@ class Node:
             "engine": f'network = "{self.network}"',
             "send": "retry_first_s = 1.0\ncommitment_wait_s = 5.0",
             "ledger": f'url = "{self._url()}"',
-            "worker": f'results = "{self.folder}/results"\ntick_s = 0.2\nheartbeat_s = 0.5',
+            "worker": f'results = "{self.folder}/results"\ntick_s = 0.2\nheartbeat_s = 0.5\n'
+            "hold_unfamiliar = false",  # phantoms have pixels of several mm
         }
         for name, lines in self.extra.items():
             tables[name] = _overridden(tables.get(name, ""), lines)

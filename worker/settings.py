@@ -45,6 +45,11 @@ class WorkerSettings(Table):
     drain_s: Annotated[float, Field(ge=0)] = 60.0
     maximum_offset_hu: Annotated[float, Field(gt=0)] = 5.0
     maximum_rms_hu: Annotated[float, Field(gt=0)] = 100.0
+    maximum_slice_shift_hu: Annotated[float, Field(gt=0)] = 60.0
+    maximum_beyond_neighbours_percent: Annotated[float, Field(gt=0, le=100)] = 4.0
+    maximum_beyond_range_percent: Annotated[float, Field(gt=0, le=100)] = 2.0
+    maximum_seam: Annotated[float, Field(gt=1)] = 2.5
+    hold_unfamiliar: bool = True
     rescan_s: Annotated[float, Field(gt=0)] = 60.0
     log_format: Literal["text", "json"] = "text"
 

@@ -69,10 +69,16 @@ class SeriesConsistency:
         if not numbers or numbers != list(range(1, len(numbers) + 1)) or self._frame is None:
             raise ConformanceError("InstanceNumber does not run from 1 to N in the derived series (PS3.3 C.7.6.1)")
         normal, spacing = self._frame
-        steps = np.diff(np.array([self._positions[number] for number in numbers]), axis=0)
-        along = steps @ normal
-        across = np.linalg.norm(steps - np.outer(along, normal), axis=1)
+        positions = np.array([self._positions[number] for number in numbers])
+        along = np.diff(positions, axis=0) @ normal
         uneven = np.abs(np.abs(along) - spacing).max(initial=0.0)
         turns = len(along) > 0 and not (np.all(along > 0) or np.all(along < 0))
-        if turns or uneven > POSITION_TOLERANCE_MM or across.max(initial=0.0) > POSITION_TOLERANCE_MM:
+        if turns or uneven > POSITION_TOLERANCE_MM or _stray(positions) > POSITION_TOLERANCE_MM:
             raise ConformanceError("ImagePositionPatient does not step by SpacingBetweenSlices (PS3.3 C.7.6.2.1.1)")
+
+
+def _stray(positions: npt.NDArray[np.float64]) -> float:
+    """Largest distance in mm from the straight line of even steps; a tilted gantry's line leans against the normal."""
+    share = np.linspace(0, 1, len(positions))[:, np.newaxis]
+    straight = positions[0] + share * (positions[-1] - positions[0])
+    return float(np.linalg.norm(positions - straight, axis=1).max())

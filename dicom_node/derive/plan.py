@@ -182,10 +182,11 @@ def _set_image(shared: Dataset, source: Dataset, thick: ThickSeries, thin: ThinV
 def _derivation(thick: ThickSeries, thin: ThinVolume) -> str:
     """DerivationDescription (ST, at most 1024 characters)."""
     model = thin.model
+    tilt = f", leaning {thick.shear_deg:.1f} degrees as in the source" if thick.shear_deg else ""
     means = "a neural network (artificial intelligence)" if model.learned else "interpolation (no learned model)"
     return (
         f"{len(thin.origins)} slices every {thin.volume.spacing_mm[0]:.4g} mm computed from {len(thick.slices)} slices "
-        f"of {thick.slice_thickness_mm:.4g} mm every {thick.step_mm:.4g} mm by {means}: {model.title[:64]} "
+        f"of {thick.slice_thickness_mm:.4g} mm every {thick.step_mm:.4g} mm{tilt} by {means}: {model.title[:64]} "
         f"{model.version[:64]}, digest {model.digest[:64]}. "
         f"Detail between the source slices is estimated, not measured. {NOTICE}"
     )

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from pydicom.uid import CTImageStorage
 
 from dicom_node.records import SliceHeader, ThickSeries
@@ -80,8 +81,14 @@ def one_position(headers: Sequence[SliceHeader], normal: Vector, settings: Serie
 
 
 def out_of_scope(stack: ThickSeries, settings: SeriesSettings) -> str | None:
-    """Why a regular stack is skipped."""
-    if axial_angle_deg(stack.normal) > settings.maximum_axial_angle_deg:
+    """Why a regular stack is skipped.
+
+    Axial means that slices follow each other along the body. A tilted gantry leans them, and leaves that as it is.
+    """
+    angle = axial_angle_deg(_way(stack))
+    if angle > settings.maximum_axial_angle_deg and stack.shear_deg:
+        return f"not axial: the slices follow each other {angle:.0f} degrees off the body's axis"
+    if angle > settings.maximum_axial_angle_deg:
         return _angled(stack.normal)
     # A hair of rounding must not turn 2 mm away.
     if stack.step_mm < settings.minimum_step_mm - settings.spacing_tolerance_mm / 10:
@@ -102,13 +109,19 @@ def unseen_between(stack: ThickSeries) -> str | None:
 
 
 def axial_angle_deg(normal: Sequence[float] | Vector) -> float:
-    """Angle between a unit normal and the body's long axis, 0 to 90 degrees; head or feet first alike."""
+    """Angle between a unit direction and the body's long axis, 0 to 90 degrees; head or feet first alike."""
     return math.degrees(math.acos(min(1.0, abs(float(normal[2])))))
 
 
 def counted(slices: int) -> str:
     """``1 slice``, ``2 slices``."""
     return f"{slices} slice{'' if slices == 1 else 's'}"
+
+
+def _way(stack: ThickSeries) -> Vector:
+    """Unit direction from the first slice's corner to the last one's: the normal, but in a sheared stack."""
+    first, last = (np.asarray(header.position, dtype=float) for header in (stack.slices[0], stack.slices[-1]))
+    return np.asarray((last - first) / np.linalg.norm(last - first))
 
 
 def _angled(normal: Sequence[float] | Vector) -> str:

@@ -2,6 +2,10 @@
 
 The check is our own because a sentence is owed to a person, and because the usual tolerance (highdicom: 1 - cos of the
 tilt below 1e-3) lets a gantry tilt of 2.5 degrees pass: 13 mm of silent shear over 300 mm.
+
+A tilted gantry makes a sheared stack: the table feeds along the body, the slices lean against it. Where the shear is
+even, the stack is a regular grid whose axes are not at right angles, and is kept: pixels of equal index lie along the
+feed, so anatomy that runs along the body runs along them, and nothing need be resampled.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +36,7 @@ def order_stack(label: str, headers: Sequence[SliceHeader], settings: SeriesSett
         Slices of one stack in any order; InstanceNumber and SliceLocation play no part.
     settings : SeriesSettings
         ``spacing_tolerance_mm`` bounds each slice's distance from the regular grid, along the normal and across it;
-        ``shear_tolerance_deg`` the angle between normal and stacking direction.
+        ``maximum_shear_deg`` the angle between normal and stacking direction; below ``shear_tolerance_deg`` it is none.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def order_stack(label: str, headers: Sequence[SliceHeader], settings: SeriesSett
         raise GeometryError("one slice alone has no spacing")
     slices = sorted(headers, key=lambda header: (along(header, normal), header.sop_instance_uid))
     _check_spacing(slices, normal, settings.spacing_tolerance_mm)
-    _check_shear(slices, normal, settings)
+    shear_deg = _checked_shear(slices, normal, settings)
     offsets = [along(header, normal) for header in slices]
     return ThickSeries(
         label=label,
@@ -59,6 +63,7 @@ def order_stack(label: str, headers: Sequence[SliceHeader], settings: SeriesSett
         step_mm=(offsets[-1] - offsets[0]) / (len(slices) - 1),
         normal=(float(normal[0]), float(normal[1]), float(normal[2])),
         slice_thickness_mm=float(slices[0].slice_thickness or 0),
+        shear_deg=shear_deg,
     )
 
 
@@ -152,20 +157,25 @@ def _listed(places: Iterable[str]) -> str:
     return ", ".join(named[:NAMED_PLACES]) + (f" and {more} more places" if more > 0 else "")
 
 
-def _check_shear(slices: Sequence[SliceHeader], normal: Vector, settings: SeriesSettings) -> None:
-    """Compare the line through the corners with the normal: in an upright stack they are parallel."""
+def _checked_shear(slices: Sequence[SliceHeader], normal: Vector, settings: SeriesSettings) -> float:
+    """Angle between normal and the line through the corners, degrees; 0 where it is within the tolerance.
+
+    Every corner must lie on that line: only then does one shear describe the stack.
+    """
     corners = np.array([header.position for header in slices], dtype=float)
     way = corners[-1] - corners[0]
     height = float(np.dot(way, normal))
     sideways = float(np.linalg.norm(way - height * normal))
     angle = float(np.degrees(np.arctan2(sideways, height)))
-    if angle > settings.shear_tolerance_deg:
-        raise GeometryError(_sheared(slices[0], angle, sideways / (len(slices) - 1)))
+    if angle > max(settings.maximum_shear_deg, settings.shear_tolerance_deg):
+        limit = f"more than the {settings.maximum_shear_deg:g} degrees of maximum_shear_deg"
+        raise GeometryError(f"{_sheared(slices[0], angle, sideways / (len(slices) - 1))}, {limit}")
     straight = corners[0] + np.linspace(0, 1, len(slices))[:, np.newaxis] * way
     stray = np.linalg.norm(corners - straight, axis=1)
     if stray.max() > settings.spacing_tolerance_mm:
         where = place(slices[int(stray.argmax())], normal)
         raise GeometryError(f"slices are displaced sideways, by {stray.max():.2g} mm at {where}")
+    return angle if angle > settings.shear_tolerance_deg else 0.0
 
 
 def _sheared(header: SliceHeader, angle: float, drift: float) -> str:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sr_engine import checkpoint
+from sr_engine import checkpoint, coverage
 from sr_engine.errors import WeightsUnavailable
+from sr_engine.inference.describe import describe
 from sr_engine.networks import registry
 from sr_engine.networks.contract import SliceNetwork
 from sr_engine.settings import EngineSettings
-from sr_engine.volume import ModelIdentity
+from sr_engine.volume import ModelIdentity, Volume
 
 DISTRIBUTION = "thinslice"
 
@@ -42,6 +43,18 @@ def identify(settings: EngineSettings) -> ModelIdentity:
     # An untrained network adds nothing to its base: what it makes is plain interpolation and must say so.
     title = f"{line.title}, untrained (plain interpolation)" if line.learned else line.title
     return ModelIdentity(choice.name, title, _program_version(), digest, learned=False)
+
+
+def doubts(settings: EngineSettings, thick: Volume, ratio: int) -> tuple[str, ...]:
+    """Say in what way a volume is beyond what the network knows by its card; interpolation knows everything."""
+    choice = _choose(settings)
+    if choice.weights is None:
+        return ()
+    card = checkpoint.read_card(choice.weights, expected=choice.name)
+    if card.coverage is None:
+        return ()
+    title = registry.entry(choice.name).title
+    return coverage.doubts(describe(thick, ratio), card.coverage, card.ratios, title)
 
 
 def verify(settings: EngineSettings) -> ModelIdentity:

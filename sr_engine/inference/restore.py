@@ -100,8 +100,10 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     _limit(voxels, volume.voxels)
     thin = _thin_geometry(voxels, volume, ratio)
     origins = _origins(len(volume.voxels), network, ratio)
-    found = replace(check(thin, volume, ratio), network_rms_hu=network_rms_hu)
-    return ThinVolume(thin, ratio, identity, origins, found, str(rung.device), rung.tile)
+    joins = tiling.joins(volume.voxels.shape, network.contract(ratio), settings.shared_slices, rung.tile)
+    found = replace(check(thin, volume, ratio, joins), network_rms_hu=network_rms_hu)
+    doubts = model.doubts(settings, volume, ratio)
+    return ThinVolume(thin, ratio, identity, origins, found, str(rung.device), rung.tile, doubts)
 
 
 def _predict_where_it_fits(

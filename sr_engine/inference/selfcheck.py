@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from sr_engine.inference import slicewise
+from sr_engine.inference.tiling import Joins
 from sr_engine.volume import FloatArray, SelfCheck, Volume
 
 EMPHYSEMA_HU = -950.0  # LAA-950, the usual density score of emphysema on inspiratory CT
@@ -20,7 +22,7 @@ LUNG_SHARE = 0.25  # of the largest air space: keeps the second lung, drops the 
 COARSE = 2  # in-plane step of the lung search
 
 
-def check(restored: Volume, source: Volume, ratio: int) -> SelfCheck:
+def check(restored: Volume, source: Volume, ratio: int, joins: Joins | None = None) -> SelfCheck:
     """Compute the figures of a restored volume.
 
     Parameters
@@ -31,6 +33,8 @@ def check(restored: Volume, source: Volume, ratio: int) -> SelfCheck:
         Thick slices.
     ratio : int
         Thin slices per thick spacing.
+    joins : Joins, optional
+        Where pieces meet that were restored apart.
 
     Returns
     -------
@@ -48,6 +52,8 @@ def check(restored: Volume, source: Volume, ratio: int) -> SelfCheck:
         offsets.append(float(difference.mean(dtype=np.float64)))
         inside = difference[lung[index]]
         lung_sum, lung_count = lung_sum + float(inside.sum(dtype=np.float64)), lung_count + inside.size
+    seen = slicewise.look(restored.voxels, source.voxels, ratio)
+    joins = joins or Joins()
     return SelfCheck(
         mean_offset_hu=float(np.mean(offsets)),
         rms_error_hu=float(np.sqrt(squares / len(slices))),
@@ -55,9 +61,14 @@ def check(restored: Volume, source: Volume, ratio: int) -> SelfCheck:
         lung_offset_hu=lung_sum / lung_count if lung_count else None,
         minimum_hu=float(restored.voxels.min()),
         maximum_hu=float(restored.voxels.max()),
-        roughness_ratio=roughness_ratio(restored.voxels, source.voxels, ratio),
+        roughness_ratio=roughness_ratio(seen.steps, source.voxels, ratio),
         laa950_percent=laa950(restored.voxels, _nearest(lung, len(restored.voxels), ratio)),
         source_laa950_percent=laa950(source.voxels, lung),
+        window_seam=slicewise.window_seam(seen.steps, joins.slices, ratio),
+        tile_seam=slicewise.tile_seam(restored.voxels, source.voxels, joins.rows, joins.columns),
+        beyond_neighbours_percent=seen.beyond_neighbours_percent,
+        max_slice_shift_hu=seen.max_slice_shift_hu,
+        beyond_range_percent=seen.beyond_range_percent,
     )
 
 
@@ -77,13 +88,12 @@ def box_profile(width_mm: float, step_mm: float) -> npt.NDArray[np.float64]:
     return np.asarray(covered / covered.sum(), dtype=np.float64)
 
 
-def roughness_ratio(thin: FloatArray, thick: FloatArray, ratio: int) -> float:
-    """Mean absolute step between thin slices against that of straight lines between thick ones; 1 if nothing varies."""
+def roughness_ratio(steps: npt.NDArray[np.float64], thick: FloatArray, ratio: int) -> float:
+    """Mean of the thin slices' ``steps`` against that of straight lines between thick ones; 1 if nothing varies."""
     if len(thick) < 2:
         return 1.0
-    step = _mean_step(thin)
-    straight = _mean_step(thick) / ratio
-    return step / straight if straight > 0 else 1.0
+    straight = float(np.mean([np.abs(after - before).mean() for before, after in pairwise(thick)])) / ratio
+    return float(steps.mean()) / straight if straight > 0 else 1.0
 
 
 def find_lung(source: Volume) -> npt.NDArray[np.bool_]:
@@ -125,8 +135,3 @@ def _rethicken(thin: FloatArray, centre: int, profile: npt.NDArray[np.float64]) 
     start, stop = max(0, centre - reach), min(len(thin), centre + reach + 1)
     weights = profile[start - centre + reach : stop - centre + reach]
     return np.asarray(np.tensordot(weights / weights.sum(), thin[start:stop], axes=1), dtype=np.float32)
-
-
-def _mean_step(slices: FloatArray) -> float:
-    steps = [float(np.abs(after - before).mean()) for before, after in pairwise(slices)]
-    return float(np.mean(steps))

@@ -12,6 +12,7 @@ the volume are replaced by the nearest one inside (TVSRN-V2: "repeat the last sl
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,15 @@ class Window:
     missing: tuple[bool, ...]
     outputs: slice
     thin: slice
+
+
+@dataclass(frozen=True)
+class Joins:
+    """Where pieces meet that were restored apart: a border lies between each index and the next, on the thin grid."""
+
+    slices: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
 
 
 def thin_count(thick_slices: int, ratio: int) -> int:
@@ -129,3 +139,17 @@ def spans(size: int, limit: int | None, overlap: int = 32, multiple: int = 8) ->
     return [
         slice(start, start + length) for start in ((size - length) * index // (count - 1) for index in range(count))
     ]
+
+
+def borders(pieces: Sequence[slice]) -> tuple[int, ...]:
+    """Where pieces that cover an axis begin or end inside it: between each index returned and the next."""
+    end = max(piece.stop for piece in pieces)
+    places = {place for piece in pieces for place in (piece.start, piece.stop) if 0 < place < end}
+    return tuple(sorted(place - 1 for place in places))
+
+
+def joins(thick: tuple[int, ...], contract: SliceContract, shared: int, limit: int | None) -> Joins:
+    """Where windows and tiles meet in the restored volume of thick slices of shape (slices, rows, columns)."""
+    slices, rows, columns = thick
+    parts = [window.thin for window in windows(slices, contract, shared)]
+    return Joins(borders(parts), borders(spans(rows, limit)), borders(spans(columns, limit)))

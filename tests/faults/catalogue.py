@@ -52,7 +52,7 @@ FAULTS = {
     31: "a corrupt compressed image; a codec that crashes or hangs",
     32: "a transfer syntax that is not taken",
     33: "not an original CT image; our own output comes back",
-    34: "slices missing, doubled, tilted, unevenly spaced, of two phases, too few",
+    34: "slices missing, doubled, displaced, unevenly spaced, of two phases, too few",
     35: "enhanced multi-frame, big endian, signed values, slope per slice, odd character sets",
     36: "the GPU is out of memory",
     37: "the GPU is lost",

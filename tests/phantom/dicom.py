@@ -32,7 +32,7 @@ def write_dicom(
     Parameters
     ----------
     thick : Volume
-        HU of whole numbers, at least -1024; axes along the patient's (LPS).
+        HU of whole numbers, at least -1024; a sheared one has a tilted gantry.
     folder : Path
         Made where missing; files are named ``CT0001.dcm`` on.
     seed : int
@@ -97,10 +97,11 @@ def _acquisition(thick: Volume) -> Dataset:
     ds = Dataset()
     ds.ImageType, ds.AcquisitionNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], 1
     ds.ImagesInAcquisition = len(thick.voxels)
-    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    ds.SliceThickness, ds.SpacingBetweenSlices = f"{thick.slice_thickness_mm:g}", f"{thick.spacing_mm[0]:g}"
+    directions = thick.affine[:3, [2, 1]] / np.linalg.norm(thick.affine[:3, [2, 1]], axis=0)
+    ds.ImageOrientationPatient = [f"{value:.10g}" for value in directions.T.ravel()]
+    ds.SliceThickness, ds.SpacingBetweenSlices = f"{thick.slice_thickness_mm:g}", f"{thick.spacing_mm[0]:.10g}"
     ds.KVP, ds.XRayTubeCurrent, ds.ExposureTime, ds.ConvolutionKernel = "120", "200", "500", "STANDARD"
-    ds.GantryDetectorTilt, ds.TableHeight, ds.RotationDirection = "0", "150", "CW"
+    ds.GantryDetectorTilt, ds.TableHeight, ds.RotationDirection = f"{thick.shear_deg:g}", "150", "CW"
     ds.ReconstructionDiameter = f"{thick.spacing_mm[2] * thick.voxels.shape[2]:.6g}"
     return ds
 

@@ -118,7 +118,10 @@ def _make_empty(target: Path) -> None:
 def _restore_volume(volume: Volume, engine: EngineSettings, report: Report) -> ThinVolume:
     from sr_engine.inference.restore import restore as run  # torch takes seconds: `thinslice status` does without
 
-    return run(volume, engine, report)
+    thin = run(volume, engine, report)
+    for doubt in thin.doubts:
+        console.print(f"[yellow]unfamiliar[/] {escape(doubt)}")
+    return thin
 
 
 def _summary(thin: ThinVolume) -> str:

@@ -12,6 +12,7 @@ from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.workers import WorkerState, WorkerView
 from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
+from worker.cli.figures import figure_lines
 from worker.wiring import Node
 
 COLOURS = {
@@ -120,10 +121,11 @@ def _show_job(node: Node, job: JobView, subjects: list[str]) -> None:
             f"  {job.slices} thick → {job.thin_slices} thin slices, series {job.derived_series_uid}\n  in {job.result}"
         )
     if job.figures:
-        check = job.figures.get("check", {})
+        for line in figure_lines(job.figures):
+            console.print(f"  {line}", markup=False)
+    if job.state == JobState.HELD and job.result:
         console.print(
-            f"  {job.figures['model']}, {job.figures['spacing_mm']} mm, {job.figures['seconds']} s; averaged back: "
-            f"mean offset {check['mean_offset_hu']:+.2f} HU, RMS {check['rms_error_hu']:.1f} HU"
+            f"  kept: `thinslice release {job.series_id}` sends it, `thinslice reject {job.series_id}` does not"
         )
     for item in queries.deliveries_of(node.database, job.id):
         subjects.append(f"delivery:{item.id}")

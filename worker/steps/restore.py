@@ -25,10 +25,10 @@ from dicom_node.series.voxels import load_volume
 from sr_engine.errors import DeviceLost, EngineError, WeightsUnavailable
 from sr_engine.inference.restore import restore
 from sr_engine.settings import EngineSettings
-from sr_engine.volume import SelfCheck, ThinVolume
+from sr_engine.volume import ThinVolume
+from worker.doubt import why_held
 from worker.owner import this_owner
 from worker.retry import Fate, after_restore_error
-from worker.settings import WorkerSettings
 from worker.steps.heartbeat import heartbeat
 from worker.wiring import Node, engine_of
 
@@ -114,7 +114,7 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
         raise WeightsUnavailable(REPLACED)
     result = _store(node, claim, thick, thin, progress.between(RESTORE_SHARE, 1))
     figures = _figures(thin, time.monotonic() - started)
-    doubt = _contradiction(thin.check, node.settings.worker)
+    doubt = why_held(thin, node.settings.worker)
     jobs.restored(node.database, claim, result, figures, node.goes_to(claim.plan), doubt)
     crash.point("restore.recorded")
 
@@ -187,17 +187,8 @@ def _figures(thin: ThinVolume, seconds: float) -> dict[str, Any]:
     return {
         "ratio": thin.ratio, "spacing_mm": round(spacing, 4), "model": thin.model.title, "learned": thin.model.learned,
         "seconds": round(seconds, 2), "check": asdict(thin.check), "device": thin.device, "tile": thin.tile,
+        "doubts": list(thin.doubts),
     }  # fmt: skip
-
-
-def _contradiction(check: SelfCheck, settings: WorkerSettings) -> str:
-    """Why a result must not leave; empty where it may. Data consistency hides what a network did: ask before it."""
-    rms_hu = check.rms_error_hu if check.network_rms_hu is None else check.network_rms_hu
-    if rms_hu > settings.maximum_rms_hu:
-        return f"the result contradicts its source: root mean square difference {rms_hu:.0f} HU"
-    if abs(check.mean_offset_hu) > settings.maximum_offset_hu:
-        return f"the result contradicts its source: mean offset {check.mean_offset_hu:.1f} HU"
-    return ""
 
 
 def _settle(node: Node, claim: Claim, error: Exception) -> None:

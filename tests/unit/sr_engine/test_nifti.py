@@ -54,6 +54,16 @@ def test_an_oblique_and_sheared_affine_survives(tmp_path: Path):
     assert np.allclose(nibabel.load(tmp_path / "b.nii.gz").affine, affine, atol=1e-5)
 
 
+def test_the_spacing_of_a_sheared_volume_is_measured_along_its_normal(tmp_path: Path):
+    """5 mm of feed, the slices leaning by 20 degrees about the x axis."""
+    lean = np.radians(20)
+    affine = RAS.copy()
+    affine[1:3, 1] = 0.8 * np.cos(lean), 0.8 * np.sin(lean)
+    volume = nifti.load(write(tmp_path / "a.nii", counted(), affine))
+    assert volume.spacing_mm == pytest.approx((5 * np.cos(lean), 0.8, 0.7), abs=1e-5)
+    assert volume.shear_deg == pytest.approx(20, abs=1e-3)
+
+
 def test_whole_hu_are_stored_as_int16(tmp_path: Path):
     volume = nifti.load(write(tmp_path / "a.nii", counted().astype(np.float32) + 0.4))
     nifti.save(tmp_path / "b.nii", volume)

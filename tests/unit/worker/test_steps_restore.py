@@ -8,11 +8,13 @@ import pytest
 import torch
 from pydicom import dcmread
 from torch import Tensor
+from typer.testing import CliRunner
 
 from dicom_node.derive.manifest import load_series
 from dicom_node.ledger import acts, deliveries, queries
 from dicom_node.records import InstanceOutcome
 from sr_engine import checkpoint
+from sr_engine.coverage import Coverage
 from sr_engine.intensity import CT_RANGE
 from sr_engine.networks import registry
 from sr_engine.networks.contract import Sampling
@@ -21,11 +23,17 @@ from sr_engine.networks.registry import NetworkEntry
 from tests.phantom import chest, write_dicom
 from tests.unit.worker.nodes import open_at
 from tests.unit.worker.rows import queue_images, queue_series, view
+from worker.cli.main import app
 from worker.steps.restore import restore_next
 from worker.wiring import Node
 
 PACS = '[[send.pacs]]\nname = "main"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 104'
-Stub = Callable[[Callable[[Tensor], Tensor]], Node]
+Stub = Callable[..., Node]
+# All but the pixels of the phantom is familiar.
+CHEST = Coverage(
+    step_mm=(1, 20), overlap=(0.8, 2), pixel_mm=(0.5, 1.6), noise_hu=(0, 1e3), darkest_hu=(-1e4, 1e4),
+    brightest_hu=(-1e4, 1e5), shear_deg=(0, 30),
+)  # fmt: skip
 
 
 class Changed(LinearInterpolation):
@@ -42,20 +50,21 @@ class Changed(LinearInterpolation):
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """A node whose network does something to its output."""
+    """A node whose network does something to its output, and knows what its card says; more lines of settings."""
 
-    def make(change: Callable[[Tensor], Tensor]) -> Node:
+    def make(change: Callable[[Tensor], Tensor], coverage: Coverage | None = None, **lines: str) -> Node:
         line = NetworkEntry("Stub", True, "1", lambda _config: Changed(change))
         networks = {**registry.NETWORKS, "stub": line}
         monkeypatch.setattr(registry, "NETWORKS", networks)
         monkeypatch.setattr(checkpoint, "NETWORKS", networks)
         network = Changed(change)
+        contract = network.contract(5)
         card = checkpoint.ModelCard(
-            network="stub", version="1", contract=network.contract(5), intensity=CT_RANGE, ratios=(5,)
+            network="stub", version="1", contract=contract, intensity=CT_RANGE, ratios=(5,), coverage=coverage
         )
         checkpoint.save(tmp_path / "stub.safetensors", network, card)
         monkeypatch.setenv("THINSLICE_ENGINE__NETWORK", "stub")
-        return open_at(tmp_path, engine=f'weights = "{tmp_path}/stub.safetensors"')
+        return open_at(tmp_path, engine=f'weights = "{tmp_path}/stub.safetensors"', **lines)
 
     return make
 
@@ -64,6 +73,17 @@ def run(node: Node, folder: Path) -> int:
     job_id = queue_series(node, folder)
     restore_next(node, node.model_digests, lambda _claim: None)
     return job_id
+
+
+def one_slice_brighter(thin: Tensor) -> Tensor:
+    """The body in one thin slice of five; averaged back, a fifth of it is left."""
+    return thin + 300 * (thin > -500) * (torch.arange(thin.shape[1]) == 2)[:, None, None]
+
+
+def grain(thin: Tensor) -> Tensor:
+    """The body far beyond both neighbours, up and down."""
+    sign = torch.where(torch.arange(thin.shape[1]) % 2 == 0, 1.0, -1.0)[:, None, None]
+    return thin + 400 * (thin > -500) * sign * torch.where(torch.arange(thin.shape[-1]) % 2 == 0, 1.0, -1.0)
 
 
 def out_of_memory(_: Tensor) -> Tensor:
@@ -83,8 +103,10 @@ def test_a_network_that_does_as_it_should_passes(stub: Stub, tmp_path: Path) -> 
         (lambda thin: torch.zeros_like(thin), "contradicts its source: root mean square difference"),
         (lambda thin: torch.full_like(thin, 3071), "contradicts its source: root mean square difference"),
         (lambda thin: thin.flip(-2), "contradicts its source: root mean square difference"),
+        (one_slice_brighter, "contradicts its source: mean of a slice beyond its neighbours'"),
+        (grain, "contradicts its source: voxels far beyond their thick neighbours"),
     ],
-    ids=["not a number", "infinite", "empty", "saturated", "upside down"],
+    ids=["not a number", "infinite", "empty", "saturated", "upside down", "a bright slice", "grain"],
 )
 def test_a_result_that_cannot_be_right_is_held_with_the_reason(
     stub: Stub, tmp_path: Path, change: Callable[[Tensor], Tensor], reason: str
@@ -134,6 +156,29 @@ def test_late_images_make_a_result_that_rejects_the_earlier_one_if_asked_to(tmp_
         (study,) = dcmread(last.path).CurrentRequestedProcedureEvidenceSequence
         (series,) = study.ReferencedSeriesSequence
         assert {item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence} == claim.unsent
+
+
+def test_what_was_restored_from_an_unfamiliar_source_waits_for_a_person(stub: Stub, tmp_path: Path) -> None:
+    """The phantom's pixels are of 5.4 mm. Shown with its figures; released, it goes."""
+    node = stub(lambda thin: thin, CHEST)
+    job = view(node, run(node, tmp_path / "spool"))
+    assert job.state == "held"
+    assert job.reason.startswith("unfamiliar to the network: pixel spacing 5.4 mm lies outside what Stub knows")
+    arguments = ["--config", str(tmp_path / "settings.toml")]
+    terminal = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1"})
+    shown = terminal.invoke(app, ["show", "1", *arguments]).output
+    assert "unfamiliar: pixel spacing 5.4 mm" in shown
+    assert "thinslice release 1" in shown
+    released = terminal.invoke(app, ["release", "1", "--reason", "a phantom", *arguments]).output
+    assert released == "job 1 is released\n"
+    assert view(node, job.id).state == "restored"
+
+
+def test_where_the_settings_say_so_an_unfamiliar_source_is_only_told(stub: Stub, tmp_path: Path) -> None:
+    node = stub(lambda thin: thin, CHEST, worker="hold_unfamiliar = false")
+    job = view(node, run(node, tmp_path / "spool"))
+    assert job.state == "restored"
+    assert (job.figures or {})["doubts"][0].startswith("pixel spacing 5.4 mm")
 
 
 def test_a_job_that_fits_no_memory_is_parked_with_what_to_do(stub: Stub, tmp_path: Path) -> None:

@@ -244,6 +244,27 @@ def test_positions_that_turn_back_are_found(series: list[Dataset]) -> None:
         check(odd)
 
 
+def _leaning(series: list[Dataset], drift_mm: float) -> list[Dataset]:
+    """The same slices, each moved sideways by a little more than the one before."""
+    moved = [copy.deepcopy(image) for image in series]
+    for index, image in enumerate(moved):
+        x, *rest = image.ImagePositionPatient
+        image.ImagePositionPatient = [f"{float(x) + index * drift_mm:.10g}", *rest]
+    return moved
+
+
+def test_an_even_shear_passes(series: list[Dataset]) -> None:
+    """That of a tilted gantry; the step is measured along the normal."""
+    check(_leaning(series, 0.36))
+
+
+def test_one_slice_beside_the_line_of_a_shear_is_found(series: list[Dataset]) -> None:
+    odd = _leaning(series, 0.36)
+    odd[3].ImagePositionPatient = series[3].ImagePositionPatient
+    with pytest.raises(ConformanceError, match="ImagePositionPatient does not step"):
+        check(odd)
+
+
 def test_an_empty_series_does_not_pass() -> None:
     with pytest.raises(ConformanceError):
         check([])

@@ -62,18 +62,37 @@ def test_a_stack_along_its_own_normal_is_regular_in_any_direction(angles: tuple[
     assert [made.sop_instance_uid for made in ordered.slices] == [made.sop_instance_uid for made in headers]
 
 
-@given(angle=st.floats(0.2, 40.0), azimuth=st.floats(0, 360))
-def test_every_shear_above_the_tolerance_is_refused(angle: float, azimuth: float):
-    """Also the small ones that pass elsewhere: 0.2 degrees are 1 mm over a 300 mm chest."""
-    drift = 5 * np.tan(np.radians(angle))
-    way = np.radians(azimuth)
-    headers = [
+def leaning(angle: float, azimuth: float) -> list[SliceHeader]:
+    """Ten slices of upright orientation whose corners move sideways."""
+    drift, way = 5 * np.tan(np.radians(angle)), np.radians(azimuth)
+    return [
         replace(made, position=(-112 + index * drift * np.cos(way), -112 + index * drift * np.sin(way), 5.0 * index))
         for index, made in enumerate(stack(10))
     ]
-    told = re.search(r"\(([0-9.]+) degrees against the slice normal\)", refusal(headers))
+
+
+@given(angle=st.floats(0.2, 29.9), azimuth=st.floats(0, 360))
+def test_an_even_shear_is_kept_and_told(angle: float, azimuth: float):
+    """Also the small ones that pass unseen elsewhere: 0.2 degrees are 1 mm over a 300 mm chest."""
+    ordered = order_stack("", leaning(angle, azimuth), SETTINGS)
+    assert ordered.shear_deg == pytest.approx(angle, abs=1e-6)
+    assert ordered.step_mm == pytest.approx(5)
+
+
+@given(angle=st.floats(30.1, 80.0), azimuth=st.floats(0, 360))
+def test_a_shear_above_the_limit_is_refused(angle: float, azimuth: float):
+    sentence = refusal(leaning(angle, azimuth))
+    told = re.search(r"\(([0-9.]+) degrees against the slice normal\)", sentence)
     assert told is not None
     assert float(told[1]) == pytest.approx(angle, abs=0.051)
+    assert sentence.endswith(", more than the 30 degrees of maximum_shear_deg")
+
+
+def test_a_limit_of_zero_refuses_every_tilt_but_no_upright_stack():
+    upright = SETTINGS.model_copy(update={"maximum_shear_deg": 0.0})
+    with pytest.raises(GeometryError, match="drift sideways"):
+        order_stack("", leaning(0.2, 90), upright)
+    assert order_stack("", leaning(0.05, 90), upright).shear_deg == 0
 
 
 def test_several_missing_slices_are_counted_and_the_first_places_named():
@@ -104,12 +123,28 @@ def test_one_slice_moved_sideways_is_named():
     assert refusal(headers) == "slices are displaced sideways, by 1 mm at z=20"
 
 
+def tilted(angle: float) -> list[SliceHeader]:
+    """Slices 5 mm apart along the feed, which is the body's axis, under a tilted gantry."""
+    lean = np.radians(angle)
+    orientation = (1, 0, 0, 0, float(np.cos(lean)), float(np.sin(lean)))
+    return [replace(made, orientation=orientation, gantry_tilt=angle) for made in stack(6)]
+
+
 def test_gantry_tilt_is_called_by_its_name():
-    headers = [
-        replace(made, orientation=(1, 0, 0, 0, float(np.cos(0.3)), float(np.sin(0.3))), gantry_tilt=17.2)
-        for made in stack(6)
-    ]
-    assert refusal(headers).startswith("gantry tilt: the stack leans 17.2 degrees")
+    assert refusal(tilted(33.3)).startswith("gantry tilt: the stack leans 33.3 degrees")
+
+
+def test_the_step_of_a_tilted_stack_is_measured_along_its_normal():
+    """SpacingBetweenSlices and SliceThickness are; the feed is longer."""
+    ordered = order_stack("", tilted(20), SETTINGS)
+    assert ordered.shear_deg == pytest.approx(20)
+    assert ordered.step_mm == pytest.approx(5 * np.cos(np.radians(20)))
+
+
+def test_a_tilted_stack_with_a_slice_off_its_line_is_refused():
+    headers = tilted(20)
+    headers[3] = replace(headers[3], position=(-111.0, -112.0, 15.0))
+    assert refusal(headers) == "slices are displaced sideways, by 1 mm at z=15"
 
 
 @pytest.mark.parametrize(

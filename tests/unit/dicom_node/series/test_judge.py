@@ -1,5 +1,6 @@
 """Splitting, eligibility and conflicts, seen from the one door."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -233,3 +234,17 @@ def test_hostile_text_does_not_reach_the_reason():
     sentence = held(headers)
     assert not set(sentence) & set("<>\r\n\x1b")
     assert len(sentence) < 200
+
+
+def test_a_stack_under_a_tilted_gantry_is_axial_though_its_slices_lean():
+    """18 degrees are beyond maximum_axial_angle_deg; the table still feeds along the body."""
+    lean = math.radians(18)
+    assert told(stack(10, orientation=(1, 0, 0, 0, math.cos(lean), math.sin(lean)))) == [(ThickSeries, "", 10)]
+
+
+def test_slices_that_follow_each_other_off_the_body_are_not_axial_however_they_stand():
+    headers = [
+        replace(made, position=(-112.0, -112 + 5 * index * math.tan(math.radians(20)), 5.0 * index))
+        for index, made in enumerate(stack(10))
+    ]
+    assert skipped(headers) == "not axial: the slices follow each other 20 degrees off the body's axis"
