@@ -1,5 +1,6 @@
-"""Swin Transformer V2 layer (Liu et al. 2022, arXiv 2111.09883) on channels-last grids; fast by ``windows``.
+"""Swin Transformer V2 layer (Liu et al. 2022, arXiv 2111.09883) on channels-last grids.
 
+Fast by ``windows`` and, on a CPU without gradients, ``lean``.
 The position bias is computed once per layer call (0.2 ms), not cached between
 calls: a cache would have to notice every change of the weights.
 """
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sr_engine.networks.windows import WindowLayer, attend, offset_index
+from sr_engine.networks.lean import LeanAttention
+from sr_engine.networks.windows import Attend, WindowLayer, attend, offset_index
 
 MAX_LOGIT_SCALE = math.log(100.0)  # Swin V2 3.2: tau is not smaller than 0.01
 
@@ -50,17 +52,24 @@ class WindowAttention(nn.Module):
     def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attend inside each window: tokens (windows, N, C), additive bias (1, heads, N, N)."""
         windows, count, channels = tokens.shape
-        qkv_bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = functional.linear(tokens, self.qkv.weight, qkv_bias)
-        if tokens.device.type == "cpu" and not torch.is_grad_enabled():
-            qkv = qkv.float()  # so few channels to a head: bfloat16 is slower here, see docs/engine.md
+        qkv = functional.linear(tokens, self.qkv.weight, torch.cat(self._offsets()))
         qkv = qkv.view(windows, count, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)  # each (windows, heads, N, C / heads)
-        query = query * (self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp() * _reciprocal_norm(query)).to(query.dtype)
+        query = query * (self._scale() * _reciprocal_norm(query)).to(query.dtype)
         key = key * _reciprocal_norm(key).to(key.dtype)
         mixed = attend(query, key, value, bias.to(query.dtype))
         projected: Tensor = self.project(mixed.transpose(1, 2).reshape(windows, count, channels))
         return projected
+
+    def lean(self, bias: Tensor) -> LeanAttention:
+        """Return the same under ``bias``, faster on a CPU and without gradients."""
+        return LeanAttention(self.qkv.weight.chunk(3), self._offsets(), self._scale(), bias, self.project)
+
+    def _offsets(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.q_bias, torch.zeros_like(self.q_bias), self.v_bias
+
+    def _scale(self) -> Tensor:
+        return self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
 
 
 class SwinLayer(WindowLayer):
@@ -80,7 +89,7 @@ class SwinLayer(WindowLayer):
 
     def __init__(self, channels: int, heads: int, window: tuple[int, int], shifted: bool, mlp_ratio: int) -> None:
         super().__init__(window, shifted)
-        self.attention = WindowAttention(channels, heads, window)
+        self.attention: WindowAttention = WindowAttention(channels, heads, window)
         self.attention_norm = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
             nn.Linear(channels, mlp_ratio * channels), nn.GELU(), nn.Linear(mlp_ratio * channels, channels)
@@ -91,10 +100,16 @@ class SwinLayer(WindowLayer):
         """Apply the layer to a grid (B, H, W, C); stretch (n, 2) of as many equal parts of the batch, n divides B."""
         return self.over_windows(grid, self.attention.position_bias(stretch))
 
-    def mix(self, tokens: Tensor, bias: Tensor) -> Tensor:
+    def inside(self, bias: Tensor) -> Attend:
+        """Bind attention to a bias; on a CPU without gradients the lean one."""
+        if bias.device.type == "cpu" and not torch.is_grad_enabled():
+            return self.attention.lean(bias)
+        return super().inside(bias)
+
+    def mix(self, tokens: Tensor, attend: Attend) -> Tensor:
         """Attention and MLP of windows, each branch ending in its norm."""
-        tokens = tokens + self.attention_norm(self.attention(tokens, bias))
-        output: Tensor = tokens + self.mlp_norm(self.mlp(tokens))
+        tokens = self.attention_norm(attend(tokens)).add_(tokens)
+        output: Tensor = self.mlp_norm(self.mlp(tokens)).add_(tokens)
         return output
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sr_engine.networks.windows import WindowLayer, attend, offset_index
+from sr_engine.networks.windows import Attend, WindowLayer, attend, offset_index
 
 
 class TableAttention(nn.Module):
@@ -51,7 +51,7 @@ class SwinV1Layer(WindowLayer):
     def __init__(self, channels: int, heads: int, window: tuple[int, int], shifted: bool, mlp_ratio: int) -> None:
         super().__init__(window, shifted)
         self.attention_norm = nn.LayerNorm(channels)
-        self.attention = TableAttention(channels, heads, window)
+        self.attention: TableAttention = TableAttention(channels, heads, window)
         self.mlp_norm = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
             nn.Linear(channels, mlp_ratio * channels), nn.GELU(), nn.Linear(mlp_ratio * channels, channels)
@@ -61,8 +61,8 @@ class SwinV1Layer(WindowLayer):
         """Apply the layer to a grid (B, H, W, C); a stretch, known to Swin V2 alone, is not looked at."""
         return self.over_windows(grid, self.attention.position_bias())
 
-    def mix(self, tokens: Tensor, bias: Tensor) -> Tensor:
+    def mix(self, tokens: Tensor, attend: Attend) -> Tensor:
         """Attention and MLP of windows, each branch beginning with its norm."""
-        tokens = tokens + self.attention(self.attention_norm(tokens), bias)
+        tokens = tokens + attend(self.attention_norm(tokens))
         output: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
         return output

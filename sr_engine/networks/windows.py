@@ -1,21 +1,27 @@
 """Window attention on channels-last grids, exact and fast on a CPU: what Swin V1 and Swin V2 layers share.
 
-Speed comes from three things that do not change the result:
+Speed comes from three things that do not change the result (a fourth is ``lean``, Swin V2's attention on a CPU):
 
 * Everything after the window partition is local to a window, so partition, layer (attention, norms, MLP) and merge run
   on blocks of the grid small enough to stay in the processor's cache; no copy of the whole grid in windows exists.
 * A cyclic shift joins opposite borders only in the last row and column of windows. Four masks tell all windows apart
   (inside, right, bottom, corner); most windows need none, so the bias keeps shape (1, heads, N, N).
-* Attention is torch's fused ``scaled_dot_product_attention`` with mask and position bias in one additive term.
+* Without gradients attention is torch's fused ``scaled_dot_product_attention``, mask and position bias in one additive
+  term.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CPU_CHUNK_TOKENS = 2048  # per thread: temporaries of one chunk fit the cache of a core
+Attend = Callable[[Tensor], Tensor]
+
+CPU_CHUNK_VALUES = 1 << 17  # tokens times channels, per thread: temporaries of one chunk fit the cache of a core
 GPU_CHUNK_TOKENS = 1 << 18  # bounds memory; smaller chunks would only starve the device
 
 
@@ -30,58 +36,76 @@ class WindowLayer(nn.Module, ABC):
         Whether windows are moved by half a window, with masks that keep opposite borders apart.
     """
 
+    attention: nn.Module
+
     def __init__(self, window: tuple[int, int], shifted: bool) -> None:
         super().__init__()
         self.window = window
         self.shift = (window[0] // 2, window[1] // 2) if shifted else (0, 0)
 
     @abstractmethod
-    def mix(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Apply the whole layer inside each window: tokens (windows, N, C), additive bias (1, heads, N, N)."""
+    def mix(self, tokens: Tensor, attend: Attend) -> Tensor:
+        """Apply the whole layer, with attention as :meth:`inside` binds it, inside each window: (windows, N, C)."""
+
+    def inside(self, bias: Tensor) -> Attend:
+        """Bind attention to an additive bias (1, heads, N, N)."""
+        return partial(self.attention, bias=bias)
 
     def over_windows(self, grid: Tensor, biases: Tensor) -> Tensor:
         """Apply :meth:`mix` to a grid (B, H, W, C); biases (n, heads, N, N) of as many equal parts of the batch."""
         rows, columns = self.shift
         rolled = torch.roll(grid, (-rows, -columns), dims=(1, 2)) if rows else grid
-        parts = zip(rolled.chunk(len(biases)), biases, strict=True)
-        mixed = _joined([self._in_blocks(part, bias[None]) for part, bias in parts], dim=0)
+        mixed = torch.empty_like(rolled)
+        parts, targets = (whole.view(len(biases), -1, *whole.shape[1:]) for whole in (rolled, mixed))
+        for index, bias in enumerate(biases):
+            for place, masked in self._places(bias[None]):
+                self._in_blocks(parts[index][place], targets[index][place], self.inside(masked))
         return torch.roll(mixed, (rows, columns), dims=(1, 2)) if rows else mixed
 
-    def _in_blocks(self, grid: Tensor, bias: Tensor) -> Tensor:
-        """Cut a grid into blocks, a cacheful each, and mix every block under the mask of its place."""
-        bottom, right = _shift_masks(self.window, self.shift, bias.device)  # zeros where nothing was moved
-        images, heights, widths = self._blocks(grid)
-        done = []
-        for image in torch.split(grid, images):
-            strips = []
-            for strip, lowest in zip(torch.split(image, heights, dim=1), _last(heights), strict=True):
-                masked = bias + bottom if lowest else bias
-                blocks = [
-                    self._block(block, masked + right if rightmost else masked)
-                    for block, rightmost in zip(torch.split(strip, widths, dim=2), _last(widths), strict=True)
-                ]
-                strips.append(_joined(blocks, dim=2))
-            done.append(_joined(strips, dim=1))
-        return _joined(done, dim=0)
+    def _places(self, bias: Tensor) -> list[tuple[tuple[slice, ...], Tensor]]:
+        """Where in a grid which bias holds: inside, at the right, at the bottom and in the corner."""
+        if not any(self.shift):
+            return [((), bias)]
+        bottom, right = _shift_masks(self.window, self.shift, bias.device)
+        (above, below), (left, last) = ((slice(0, -size), slice(-size, None)) for size in self.window)
+        return [
+            ((slice(None), above, left), bias),
+            ((slice(None), above, last), bias + right),
+            ((slice(None), below, left), bias + bottom),
+            ((slice(None), below, last), bias + bottom + right),
+        ]
 
-    def _blocks(self, grid: Tensor) -> tuple[int, list[int], list[int]]:
-        """Images, heights and widths of blocks: as wide as fits, then as many images, then as high.
+    def _in_blocks(self, grid: Tensor, target: Tensor, attend: Attend) -> None:
+        """Partition, mix and merge a grid, which may be empty, into ``target``, a cacheful at a time."""
+        if not grid.numel():
+            return
+        tokens = GPU_CHUNK_TOKENS
+        if grid.device.type == "cpu":
+            tokens = CPU_CHUNK_VALUES // grid.shape[-1] * torch.get_num_threads()
+        chunk = max(1, tokens // math.prod(self.window))
+        # A way back through many small pieces of one grid would be slow: with gradients it is one block.
+        blocks = [(grid, target)] if torch.is_grad_enabled() else zip(*self._cut(tokens, grid, target), strict=True)
+        for block, result in blocks:
+            windows = _partition(block, self.window)
+            parts = [self.mix(part, attend) for part in torch.split(windows.flatten(0, 2).flatten(1, 2), chunk)]
+            _partition(result, self.window).copy_(_joined(parts).view(windows.shape))
 
-        Where windows were moved, the last row and the last column of windows are blocks of their own.
-        """
+    def _cut(self, tokens: int, *grids: Tensor) -> list[list[Tensor]]:
+        """Cut grids of one shape into blocks of so many tokens: as wide as fits, then as many images, then as high."""
         rows, columns = self.window
-        count, height, width, _ = grid.shape
-        tokens = CPU_CHUNK_TOKENS * torch.get_num_threads() if grid.device.type == "cpu" else GPU_CHUNK_TOKENS
+        count, height, width, _ = grids[0].shape
         across = min(width, max(1, tokens // rows // columns) * columns)
         images = min(count, max(1, tokens // rows // across))
         down = min(height, max(1, tokens // images // across // rows) * rows)
-        last_row, last_column = (size if moved else 0 for size, moved in zip(self.window, self.shift, strict=True))
-        return images, _cuts(height, down, last_row), _cuts(width, across, last_column)
-
-    def _block(self, block: Tensor, bias: Tensor) -> Tensor:
-        """Partition, mix and merge a block (B, h, w, C)."""
-        windows = _partition(block, self.window)
-        return _merge(self.mix(windows.flatten(0, 2), bias).view(windows.shape), self.window)
+        return [
+            [
+                block
+                for image in torch.split(grid, images)
+                for strip in torch.split(image, down, dim=1)
+                for block in torch.split(strip, across, dim=2)
+            ]
+            for grid in grids
+        ]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -121,32 +145,12 @@ def _shift_masks(window: tuple[int, int], shift: tuple[int, int], device: torch.
 
 
 def _partition(grid: Tensor, window: tuple[int, int]) -> Tensor:
-    """(B, H, W, C) -> (B, H / h, W / w, h * w, C)."""
+    """See (B, H, W, C) as windows (B, H / h, W / w, h, w, C), without a copy."""
     batch, height, width, channels = grid.shape
     rows, columns = window
-    split = grid.view(batch, height // rows, rows, width // columns, columns, channels)
-    return split.transpose(2, 3).reshape(batch, height // rows, width // columns, rows * columns, channels)
+    return grid.view(batch, height // rows, rows, width // columns, columns, channels).transpose(2, 3)
 
 
-def _merge(windows: Tensor, window: tuple[int, int]) -> Tensor:
-    """Undo :func:`_partition`."""
-    batch, down, across, _, channels = windows.shape
-    rows, columns = window
-    split = windows.view(batch, down, across, rows, columns, channels).transpose(2, 3)
-    return split.reshape(batch, down * rows, across * columns, channels)
-
-
-def _cuts(size: int, step: int, last: int) -> list[int]:
-    """Lengths of the pieces of an axis: steps and what remains, but ``last`` by itself at the end."""
-    whole, rest = divmod(size - last, step)
-    return [length for length in (*[step] * whole, rest, last) if length]
-
-
-def _last(lengths: list[int]) -> list[bool]:
-    """Tell which piece is the last."""
-    return [*[False] * (len(lengths) - 1), True]
-
-
-def _joined(pieces: list[Tensor], dim: int) -> Tensor:
+def _joined(pieces: list[Tensor]) -> Tensor:
     """Concatenate, without a copy where there is nothing to join."""
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=dim)
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sr_engine.networks import windows
+from sr_engine.networks import lean, windows
 from sr_engine.networks.swin import SwinLayer
 
 PLAIN = torch.ones(1, 2)
@@ -97,13 +97,31 @@ def test_each_part_of_a_batch_has_its_own_distances(shifted: bool):
 
 
 @pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
-def test_training_and_inference_attend_alike(shifted: bool):
-    """With gradients the softmax is written out, without them it is fused."""
+@pytest.mark.parametrize("scale", [10.0, 39.0, 100.0])
+def test_training_and_inference_attend_alike(scale: float, shifted: bool):
+    """Without gradients attention is the lean one, which looks for the largest logit only where scales are large."""
     layer = make_layer((4, 4), shifted)
+    with torch.no_grad():
+        layer.attention.logit_scale.fill_(math.log(scale))
     grid = torch.randn(2, 8, 8, 12, generator=torch.Generator().manual_seed(2))
     trained = layer(grid, PLAIN)
     with torch.no_grad():
-        assert torch.allclose(trained, layer(grid, PLAIN), atol=1e-5)
+        assert torch.allclose(trained, layer(grid, PLAIN), atol=1e-6 * scale)
+
+
+def test_the_largest_scale_without_a_look_for_the_largest_logit_is_safe():
+    """All keys opposite to all queries, or all like them under the largest bias: the mean of all values, and finite."""
+    count, channels = 64, 4
+    for sign, height in ((-1.0, 0.0), (1.0, 16.0)):
+        project = torch.nn.Linear(channels, channels)
+        torch.nn.init.eye_(project.weight)
+        torch.nn.init.zeros_(project.bias)
+        weights = [torch.zeros(channels, channels), torch.zeros(channels, channels), torch.eye(channels)]
+        offsets = [torch.ones(channels), sign * torch.ones(channels), torch.zeros(channels)]
+        scale, bias = torch.full((1, 1, 1), lean.LARGEST - 0.01), torch.full((1, 1, count, count), height)
+        tokens = 100 * torch.randn(2, count, channels, generator=torch.Generator().manual_seed(2))
+        mixed = lean.LeanAttention(weights, offsets, scale, bias, project)(tokens)
+        assert torch.allclose(mixed, tokens.mean(dim=1, keepdim=True).expand_as(tokens), atol=1e-4)
 
 
 @pytest.mark.parametrize("shifted", [False, True], ids=["straight", "shifted"])
@@ -112,8 +130,9 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, shifted: bool):
     grids = torch.randn(2, 16, 12, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         whole = layer(grids, PLAIN)
-        monkeypatch.setattr(windows, "CPU_CHUNK_TOKENS", 16)
+        monkeypatch.setattr(windows, "CPU_CHUNK_VALUES", 16 * 12)
         assert torch.allclose(layer(grids, PLAIN), whole, atol=1e-5)
+    assert torch.allclose(layer(grids, PLAIN), whole, atol=1e-5)
 
 
 def test_the_logit_scale_is_held_at_100():
