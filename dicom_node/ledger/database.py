@@ -1,5 +1,6 @@
 """Opening the ledger's database, its transactions and its clock."""
 
+import copy
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ class Database:
         self.url = driver_url(url)
         self.actor = actor
         self.engine = _open(self.url)
+
+    def acting_as(self, actor: str) -> "Database":
+        """The same connections in the name of someone else."""
+        other = copy.copy(self)
+        other.actor = actor
+        return other
 
     @contextmanager
     def transaction(self, *, in_turn: bool = True) -> Iterator[Connection]:

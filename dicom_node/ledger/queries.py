@@ -1,10 +1,11 @@
 """What people ask the ledger. Reads only; the CLI and the console show these records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, desc, exists, func, select
+from sqlalchemy import Column, Select, case, desc, exists, func, select
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.states import CommitmentState, JobState
@@ -115,7 +116,7 @@ def counts(database: Database) -> dict[str, int]:
 
 def jobs(database: Database, state: str | None = None, limit: int = 50) -> list[JobView]:
     """Newest jobs first, of one state or all."""
-    query = _job_query().order_by(desc(job.c.id)).limit(limit)
+    query = jobs_query().order_by(desc(job.c.id)).limit(limit)
     if state is not None:
         query = query.where(job.c.state == state)
     with database.reading() as connection:
@@ -125,14 +126,14 @@ def jobs(database: Database, state: str | None = None, limit: int = 50) -> list[
 def job_by_id(database: Database, job_id: int) -> JobView | None:
     """One job."""
     with database.reading() as connection:
-        row = connection.execute(_job_query().where(job.c.id == job_id)).mappings().first()
+        row = connection.execute(jobs_query().where(job.c.id == job_id)).mappings().first()
         return None if row is None else JobView(**row)
 
 
 def jobs_of(database: Database, series_id: int) -> list[JobView]:
     """The jobs of a series, oldest first."""
     with database.reading() as connection:
-        query = _job_query().where(job.c.series_id == series_id).order_by(job.c.id)
+        query = jobs_query().where(job.c.series_id == series_id).order_by(job.c.id)
         return [JobView(**row) for row in connection.execute(query).mappings()]
 
 
@@ -148,19 +149,23 @@ def find_series(database: Database, key: str) -> list[SeriesView]:
 
 def deliveries_of(database: Database, job_id: int) -> list[DeliveryView]:
     """The deliveries of a job with their counts."""
+    query = deliveries_query().where(delivery.c.job_id == job_id)
+    with database.reading() as connection:
+        return [DeliveryView(**row) for row in connection.execute(query).mappings()]
+
+
+def deliveries_query(more: Sequence[Column[Any]] = ()) -> Select[Any]:
+    """What a ``DeliveryView`` is made of, and more columns of the delivery."""
     stored = func.count().filter(delivery_instance.c.stored)
-    query = (
+    return (
         select(
             delivery.c.id, delivery.c.destination, delivery.c.state, delivery.c.reason, delivery.c.verified_by,
-            stored.label("stored"), func.count().label("total"),
+            stored.label("stored"), func.count().label("total"), *more,
         )
         .join(delivery_instance, delivery_instance.c.delivery_id == delivery.c.id)
-        .where(delivery.c.job_id == job_id)
         .group_by(delivery.c.id)
         .order_by(delivery.c.id)
     )  # fmt: skip
-    with database.reading() as connection:
-        return [DeliveryView(**row) for row in connection.execute(query).mappings()]
 
 
 def commitment_requests(database: Database, *states: CommitmentState, limit: int = 50) -> list[CommitmentRequestView]:
@@ -224,7 +229,8 @@ def replaced_by(database: Database, job_id: int) -> tuple[ReplacedResult, ...]:
         )
 
 
-def _job_query() -> Select[Any]:
+def jobs_query() -> Select[Any]:
+    """What a ``JobView`` is made of."""
     own = [job.c[name] for name in JobView.__annotations__ if name not in ("series_uid", "study_uid", "calling_ae")]
     joined = job.join(series, series.c.id == job.c.series_id)
     return select(*own, series.c.series_uid, series.c.study_uid, series.c.calling_ae).select_from(joined)

@@ -1,77 +1,26 @@
 """The ledger's tables. No patient name or ID is among the columns."""
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-from dicom_node.plans import Plan
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """Aware UTC datetimes on every database; SQLite stores them without a zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to UTC, drop the zone where the database has none."""
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class PlanColumn(TypeDecorator[Plan]):
-    """A plan as JSON of what it wants; empty for one that wants nothing, as of jobs that are older than rules."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Plan | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
-        """Keep what is wanted."""
-        wanted = {name: item for name, item in asdict(value or Plan()).items() if item is not None}
-        return wanted or None
-
-    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Plan:  # noqa: ARG002
-        """Make the plan again."""
-        wanted = dict(value or {})
-        if "destinations" in wanted:
-            wanted["destinations"] = tuple(wanted["destinations"])
-        return Plan(**wanted)
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from dicom_node.ledger.columns import PlanColumn, UTCDateTime
+from dicom_node.ledger.columns import metadata as metadata
+from dicom_node.ledger.console_tables import console_session as console_session
+from dicom_node.ledger.console_tables import console_throttle as console_throttle
+from dicom_node.ledger.console_tables import console_user as console_user
 
 
 def _lease_columns() -> list[Column[Any]]:
@@ -109,6 +58,8 @@ series = Table(
     Column("due_at", UTCDateTime, nullable=False, comment="when to ask next whether it is complete"),
     Column("purged_at", UTCDateTime, comment="when its files were removed from the spool"),
     Index(None, "state", "due_at"),
+    Index(None, "calling_ae", "id"),
+    Index(None, "calling_ae", "last_heard_at"),
 )
 
 instance = Table(
@@ -155,6 +106,8 @@ job = Table(
     Column("updated_at", UTCDateTime, nullable=False),
     *_claim_columns(),
     Index(None, "state", "due_at"),
+    Index(None, "state", "updated_at"),
+    Index(None, "state", "series_id"),
 )
 
 job_instance = Table(
@@ -257,4 +210,6 @@ audit = Table(
     Column("detail", Text, nullable=False, comment="canonical JSON"),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
+    Index(None, "event", "seq"),
+    Index(None, "actor", "seq"),
 )

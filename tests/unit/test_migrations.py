@@ -13,7 +13,18 @@ from sqlalchemy import column, create_engine, inspect, select, table, text
 import migrations
 from dicom_node.commitment import CommitmentRequest, Reference
 from dicom_node.errors import SettingsError
-from dicom_node.ledger import circuits, commitment_requests, deliveries, jobs, queries, switches, workers
+from dicom_node.ledger import (
+    circuits,
+    commitment_requests,
+    deliveries,
+    jobs,
+    queries,
+    sessions,
+    switches,
+    throttle,
+    users,
+    workers,
+)
 from dicom_node.ledger.database import Database, driver_url
 from dicom_node.ledger.tables import metadata
 from dicom_node.plans import Plan
@@ -45,6 +56,9 @@ def fill(url: str) -> Database:
     switches.pause(database, "a new program")
     workers.register(database, "host/boot/1/1", "node")
     commitment_requests.enter(database, CommitmentRequest("2.25.5", "CT1", (Reference("2.25.6", "2.25.7"),)), 60)
+    users.add(database, "ada", "hash", users.Role.ADMIN)
+    sessions.enter(database, 1, "t" * 64, "c" * 64, "127.0.0.1", hours=1)
+    throttle.attempt(database, {"k" * 64: 5}, "127.0.0.1")
     return database
 
 

@@ -1,0 +1,77 @@
+"""Who is logged in to the console. Tokens arrive here as digests: the ledger alone lets nobody in."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, insert, select, update
+
+from dicom_node.ledger import chain
+from dicom_node.ledger.console_tables import console_session, console_user
+from dicom_node.ledger.database import Database, database_now
+
+# How often a person's deeds are noted: each would be a write.
+NOTED_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session that holds: whose, and the secret of its forms."""
+
+    token_sha256: str
+    user_name: str
+    role: str
+    csrf: str
+
+
+def enter(database: Database, user_id: int, token_sha256: str, csrf: str, peer_ip: str, hours: float) -> None:
+    """Begin a session; those that are over are forgotten."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        connection.execute(delete(console_session).where(console_session.c.expires_at <= now))
+        values = {"user_id": user_id, "csrf": csrf, "peer_ip": peer_ip, "created_at": now, "seen_at": now}
+        expires = now + timedelta(hours=hours)
+        connection.execute(insert(console_session).values(token_sha256=token_sha256, expires_at=expires, **values))
+        name = connection.execute(select(console_user.c.name).where(console_user.c.id == user_id)).scalar_one()
+        chain.append(connection, now, database.actor, "session.opened", f"user:{name}", peer_ip=peer_ip)
+
+
+def find(database: Database, token_sha256: str, idle_s: float, *, deed: bool) -> SessionView | None:
+    """The session of a token while it holds: neither expired, nor idle, nor its user disabled.
+
+    Parameters
+    ----------
+    idle_s : float
+        A session whose person did nothing for so long is over; 0: never.
+    deed : bool
+        Whether this request is a deed of the person; a page that refreshes itself is none.
+    """
+    columns = (console_user.c.name, console_user.c.role, console_session.c.csrf, console_session.c.seen_at)
+    with database.reading() as connection:
+        now = database_now(connection)
+        holds = (console_session.c.token_sha256 == token_sha256) & (console_session.c.expires_at > now)
+        joined = console_session.join(console_user)
+        row = connection.execute(select(*columns).select_from(joined).where(holds, ~console_user.c.disabled)).first()
+    if row is None or (idle_s and row.seen_at < now - timedelta(seconds=idle_s)):
+        return None
+    if deed and row.seen_at < now - timedelta(seconds=NOTED_EVERY_S):
+        with database.transaction(in_turn=False) as connection:
+            mine = console_session.c.token_sha256 == token_sha256
+            connection.execute(update(console_session).where(mine).values(seen_at=now))
+    return SessionView(token_sha256, row.name, row.role, row.csrf)
+
+
+def leave(database: Database, session: SessionView) -> None:
+    """End a session at its person's wish."""
+    with database.transaction() as connection:
+        mine = console_session.c.token_sha256 == session.token_sha256
+        if connection.execute(delete(console_session).where(mine)).rowcount:
+            subject = f"user:{session.user_name}"
+            chain.append(connection, database_now(connection), database.actor, "session.closed", subject)
+
+
+def refused(database: Database, user_name: str, peer_ip: str, reason: str) -> None:
+    """Note a login that failed. A name that nobody has is not noted: it may be a password in the wrong field."""
+    with database.transaction() as connection:
+        now = database_now(connection)
+        subject = f"user:{user_name or 'unknown'}"
+        chain.append(connection, now, database.actor, "session.refused", subject, peer_ip=peer_ip, reason=reason)
