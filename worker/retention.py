@@ -96,14 +96,15 @@ def _early(node: Node, folder: Path, purge: Callable[[], int]) -> None:
     """Purge batch after batch until the disk has room, or nothing is left that may go."""
     keep = node.settings.retention
     allowed = node.settings.receive.disk_full_percent - keep.early_percent
-    while keep.early_percent and _filled_percent(folder) > allowed:
+    while keep.early_percent and filled_percent(folder) > allowed:
         if not purge():
             return
 
 
-def _filled_percent(folder: Path) -> float:
+def filled_percent(folder: Path) -> float:
+    """How full a folder's disk is, as df says: blocks reserved for root are neither used nor free."""
     disk = shutil.disk_usage(folder)
-    return 100 * disk.used / (disk.used + disk.free)  # the figure of df: blocks reserved for root are neither
+    return 100 * disk.used / (disk.used + disk.free)
 
 
 def _empty_quarantine(folder: Path, before: datetime) -> None:

@@ -1,6 +1,7 @@
 """The node as services: a listener, a clock with whatever bell the settings ask for, or both in one process."""
 
 from worker.clock import Clock
+from worker.console.serving import ConsoleServer
 from worker.embedded import LocalBell
 from worker.receiving import Receiver
 from worker.settings import Settings
@@ -54,13 +55,20 @@ class Clockwork:
 
 
 class Service:
-    """Listener and clockwork of one node in one process."""
+    """Listener and clockwork of one node in one process, and its console where the settings give it a port.
+
+    Attributes
+    ----------
+    console : ConsoleServer or None
+        The console.
+    """
 
     def __init__(self, settings: Settings) -> None:
         prepare(settings)
         self._node = open_node(settings, "node")
         self._clockwork = Clockwork(self._node, "node")
         self._receiver = Receiver(self._node)
+        self.console = None if settings.console.port is None else ConsoleServer(open_node(settings, "console"))
 
     @property
     def addresses(self) -> dict[str, tuple[str, int]]:
@@ -81,6 +89,8 @@ class Service:
         """Heal what an earlier death left, listen, and begin to work. Returns when the node receives."""
         self._receiver.start()
         self._clockwork.start()
+        if self.console is not None:
+            self.console.start()
 
     def hurry(self) -> None:
         """Let ``stop`` wait no longer for what is in hand. Safe in a signal handler."""
@@ -91,4 +101,6 @@ class Service:
         self._clockwork.close()
         self._receiver.stop()
         self._clockwork.stop()
+        if self.console is not None:
+            self.console.stop()
         self._node.database.close()

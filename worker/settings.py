@@ -3,10 +3,11 @@
 import difflib
 import tomllib
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, IPvAnyNetwork, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import SettingsError
@@ -15,6 +16,7 @@ from dicom_node.settings import (
     DestinationSettings,
     FolderSettings,
     LedgerSettings,
+    Port,
     PullSettings,
     ReceiveSettings,
     RuleSettings,
@@ -63,6 +65,23 @@ class RetentionSettings(Table):
     early_percent: Annotated[float, Field(ge=0, lt=100)] = 10.0
 
 
+class ConsoleSettings(Table):
+    """[console]: the web pages by which people watch the node and act."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/?#@]+/?)?$")] = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    metrics_from: tuple[IPvAnyNetwork, ...] = (ip_network("127.0.0.1"),)
+    session_hours: Annotated[float, Field(gt=0)] = 12.0
+    idle_minutes: Annotated[float, Field(ge=0)] = 60.0
+    target_minutes: Annotated[float, Field(gt=0)] = 15.0
+    silent_hours: Annotated[float, Field(gt=0)] = 24.0
+    previews: Path = Path("var/previews")
+
+
 class Settings(BaseSettings):
     """Every table of settings.toml."""
 
@@ -80,6 +99,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -133,6 +153,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "[receive].storage_commitment needs a [[receive.peers]] with host and port: "
             "a commitment is reported on a connection that the node opens"
         )
+    if (settings.console.certificate is None) != (settings.console.key is None):
+        yield "[console] certificate and key belong together: give both or neither"
     if receive.share_port and settings.ledger.url.startswith("sqlite"):
         yield (
             "[receive].share_port is for several listeners, which need one PostgreSQL ledger: "
@@ -174,7 +196,21 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     scheme, separator, file = settings.ledger.url.partition(":///")
     url = f"{scheme}{separator}{base / file}" if scheme.startswith("sqlite") else settings.ledger.url
     ledger = settings.ledger.model_copy(update={"url": url})
-    anchored = {"receive": receive, "send": send, "worker": worker, "engine": engine, "ledger": ledger}
+    console = settings.console.model_copy(
+        update={
+            "previews": base / settings.console.previews,
+            "certificate": settings.console.certificate and base / settings.console.certificate,
+            "key": settings.console.key and base / settings.console.key,
+        }
+    )
+    anchored = {
+        "receive": receive,
+        "send": send,
+        "worker": worker,
+        "engine": engine,
+        "ledger": ledger,
+        "console": console,
+    }
     return settings.model_copy(update=anchored)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, s
 
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.jobs import NOWHERE
-from dicom_node.ledger.states import JobState
-from dicom_node.ledger.tables import audit, job, series
+from dicom_node.ledger.states import DeliveryState, JobState
+from dicom_node.ledger.tables import audit, delivery, job, series
 
 # Where a job has nothing more to do for its PACSs, or none to go to.
 DONE = (JobState.VERIFIED, JobState.SENT, JobState.RESTORED)
@@ -125,6 +125,14 @@ def scanners(database: Database) -> list[Scanner]:
         names = connection.execute(select(titles.c.ae_title).where(titles.c.ae_title.is_not(None))).scalars().all()
         found = [_last_of(connection, name) for name in names]
     return sorted(found, key=lambda item: item.last_heard_at, reverse=True)
+
+
+def waiting_for(database: Database) -> dict[str, int]:
+    """How many deliveries each PACS has still to get or to confirm, parked ones too."""
+    open_ = delivery.c.state.in_([state for state in DeliveryState if state is not DeliveryState.VERIFIED])
+    query = select(delivery.c.destination, func.count().label("number")).where(open_)
+    with database.reading() as connection:
+        return {row.destination: row.number for row in connection.execute(query.group_by(delivery.c.destination))}
 
 
 def _longest(connection: Connection, condition: ColumnElement[bool]) -> Waiting | None:

@@ -10,6 +10,8 @@ from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.tables import worker
 
+SILENT_S = 60.0
+
 
 class WorkerState(StrEnum):
     """What a process says of itself."""
@@ -21,7 +23,7 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A process for people; ``silent_s`` is how long ago it was seen."""
+    """A process for people; ``silent_s`` is how long ago it was seen, ``is_amiss`` that an admin should look at it."""
 
     owner: str
     role: str
@@ -29,6 +31,16 @@ class WorkerView:
     reason: str
     started_at: datetime
     silent_s: float
+
+    @property
+    def is_silent(self) -> bool:
+        """It was not seen for so long that it says nothing of itself any more."""
+        return self.silent_s > SILENT_S
+
+    @property
+    def is_amiss(self) -> bool:
+        """Silent, or refusing to work."""
+        return self.is_silent or self.state == WorkerState.REFUSING
 
 
 def register(database: Database, owner: str, role: str) -> None:

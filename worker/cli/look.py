@@ -10,7 +10,7 @@ from rich.table import Table
 from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
-from dicom_node.ledger.workers import WorkerState, WorkerView
+from dicom_node.ledger.workers import WorkerView
 from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
 from worker.cli.figures import figure_lines
 from worker.wiring import Node
@@ -19,9 +19,6 @@ COLOURS = {
     "verified": "green", "sent": "cyan", "sending": "cyan", "restored": "cyan", "running": "blue", "queued": "blue",
     "held": "yellow", "parked": "yellow", "failed": "red", "skipped": "dim", "superseded": "dim", "cancelled": "dim",
 }  # fmt: skip
-
-# A process that was not seen for this long says nothing of itself any more.
-SILENT_S = 60.0
 
 
 def status(config: Config = DEFAULT_CONFIG) -> None:
@@ -55,17 +52,13 @@ def _obstacles(node: Node) -> list[str]:
         f"`thinslice report {item.id}` tries again"
         for item in queries.commitment_requests(node.database, CommitmentState.PARKED)
     ]
-    return lines + [_sentence_of(item) for item in workers.everyone(node.database) if _is_amiss(item)]
-
-
-def _is_amiss(process: WorkerView) -> bool:
-    return process.state == WorkerState.REFUSING or process.silent_s > SILENT_S
+    return lines + [_sentence_of(item) for item in workers.everyone(node.database) if item.is_amiss]
 
 
 def _sentence_of(process: WorkerView) -> str:
     host, _, number, _ = process.owner.rsplit("/", 3)
     name = f"{process.role} {escape(host)}/{number}"
-    if process.silent_s > SILENT_S:
+    if process.is_silent:
         return f"[bold yellow]{name}[/] has not been seen for {process.silent_s / 60:.0f} minutes"
     return f"[bold red]{name} refuses to work[/]: {escape(process.reason)}"
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
@@ -18,6 +18,9 @@ from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.receiving import Receiver
 from worker.settings import Settings
 from worker.wiring import Node, open_node, prepare
+
+if TYPE_CHECKING:
+    from worker.console.serving import ConsoleServer
 
 
 def up(config: Config = DEFAULT_CONFIG) -> None:
@@ -39,8 +42,25 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     )
     if not settings.send.pacs:
         console.print("No [[send.pacs]] is configured: results stay on this node.", markup=False)
+    if service.console is not None:
+        _tell_of_console(service.console)
     stopping.wait()
     service.stop()
+
+
+def console_alone(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the web console alone, on the [console] port; `thinslice up` runs it too where that is set."""
+    from worker.console.serving import ConsoleServer
+
+    stopping = _Stopping()
+    node = _open_part(config, "console")
+    server = ConsoleServer(node)
+    server.start()
+    _tell_of_console(server)
+    systemd.notify(systemd.READY)
+    stopping.wait()
+    server.stop()
+    node.database.close()
 
 
 def listen(config: Config = DEFAULT_CONFIG) -> None:
@@ -95,6 +115,13 @@ def worker(
     serve(settings, queues, concurrency)
 
 
+def _tell_of_console(server: "ConsoleServer") -> None:
+    """Where the console is; while nobody may use it yet, how the first one gets in."""
+    console.print(f"The console is on {server.url}", markup=False)
+    if server.first_url:
+        console.print(f"Nobody may use it yet. Make the first user: {server.first_url}", markup=False)
+
+
 def _places(addresses: dict[str, tuple[str, int]]) -> str:
     """Where the node listens, for people."""
     return " and ".join(f"{host}:{port} ({kind})" for kind, (host, port) in addresses.items())
@@ -140,4 +167,4 @@ class _Stopping:
         self._told.set()
 
 
-COMMANDS = {"up": up, "listen": listen, "clock": clock, "worker": worker}
+COMMANDS = {"up": up, "console": console_alone, "listen": listen, "clock": clock, "worker": worker}

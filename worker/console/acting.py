@@ -1,0 +1,101 @@
+"""What an operator does: the same acts as the command line's, in the person's name. Each answers with a sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from dicom_node.errors import DestinationError, InputError
+from dicom_node.ledger import browse, chain, switches
+from dicom_node.send.scu import echo as send_echo
+from worker import acts
+from worker.console.asked import Asked
+from worker.console.office import Console, back, page
+
+LONGEST_REASON = 200
+
+
+@dataclass(frozen=True)
+class Deed:
+    """An act on a series. One that cannot be taken back asks first, in these words; ``why`` demands a reason."""
+
+    act: acts.Act
+    question: str = ""
+    why: bool = False
+
+
+DEEDS: Mapping[str, Deed] = {
+    "retry": Deed(acts.retry),
+    "prioritise": Deed(acts.prioritise),
+    "cancel": Deed(acts.cancel, "Stop this series? What a PACS has already stays there. A retry takes it up again."),
+    "release": Deed(
+        acts.release,
+        "Send this result to every PACS? What a PACS has received cannot be called back from here.",
+        why=True,
+    ),
+    "reject": Deed(acts.reject, "Decide that this result is not sent? A retry restores it anew.", why=True),
+}
+
+
+def act(console: Console, asked: Asked) -> Response:
+    """Do it, or ask whether it is really meant."""
+    name, number = asked.words["act"], asked.numbers["series"]
+    deed, reason = DEEDS.get(name), _reason(asked)
+    if deed is None or browse.entry(console.node.database, number) is None:
+        raise InputError("there is no such series, or nothing of that kind can be done with one")
+    to = f"/series/{number}"
+    if deed.why and not reason:
+        return back(console, asked, to, f"Say why: {name} asks for a reason, which the audit trail keeps.")
+    if deed.question and asked.form.get("sure") != "yes":
+        return page(console, asked, "confirm.html", act=name, number=number, question=deed.question, reason=reason)
+    return back(console, asked, to, _sentence(deed.act(console.acting(asked), number, reason or acts.ASKED)))
+
+
+def pause(console: Console, asked: Asked) -> Response:
+    """Begin nothing new."""
+    paused = switches.pause(console.acting(asked).database, _reason(asked) or acts.ASKED)
+    return back(console, asked, _from(asked), "Paused: nothing new is begun." if paused else "It was paused already.")
+
+
+def resume(console: Console, asked: Asked) -> Response:
+    """Go on."""
+    resumed = switches.resume(console.acting(asked).database, _reason(asked) or acts.ASKED)
+    return back(console, asked, _from(asked), "The node works again." if resumed else "The node was not paused.")
+
+
+def echo(console: Console, asked: Asked) -> Response:
+    """Ask a PACS whether it answers."""
+    destination = console.node.destinations.get(asked.words["pacs"])
+    if destination is None:
+        raise InputError("the settings name no such PACS")
+    settings = console.node.settings
+    try:
+        send_echo(destination, settings.receive.ae_title, settings.send)
+    except DestinationError as error:
+        return back(console, asked, "/partners", f"✕ {_sentence(str(error))}")
+    return back(
+        console, asked, "/partners", f"✓ {destination.name} answers, and knows us as {settings.receive.ae_title}."
+    )
+
+
+def verify(console: Console, asked: Asked) -> Response:
+    """Follow the chain of the audit trail from its beginning."""
+    with console.node.database.reading() as connection:
+        bad = chain.first_bad_row(connection)
+    sentence = "✓ The audit trail is whole: no row was changed, removed or inserted."
+    if bad is not None:
+        sentence = f"✕ The audit trail is broken at row {bad}: it or the one before was changed, removed or inserted."
+    return back(console, asked, "/audit", sentence)
+
+
+def _reason(asked: Asked) -> str:
+    return " ".join(asked.form.get("reason", "").split())[:LONGEST_REASON]
+
+
+def _from(asked: Asked) -> str:
+    return "/workers" if asked.form.get("from") == "workers" else "/"
+
+
+def _sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

@@ -1,0 +1,154 @@
+"""The console as a web application: every request passes this one guard, whatever it asks for."""
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dicom_node.errors import InputError, LedgerError, NodeError
+from worker.console.asked import Asked, Unreadable, read
+from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, Door
+from worker.console.office import STATIC, Console, problem
+from worker.settings import ConsoleSettings
+
+log = structlog.get_logger()
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    # not no-referrer, under which a browser calls the origin of our own forms "null"
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+ONE_YEAR_OF_TLS = "max-age=31536000"
+
+
+def make_app(console: Console) -> ASGIApp:
+    """The application of a console."""
+    routes = [Route(door.path, _endpoint(console, door), methods=[door.method]) for door in DOORS]
+    app = Starlette(
+        routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
+        exception_handlers={HTTPException: _not_found(console)},  # type: ignore[dict-item] # Starlette's own example
+    )
+    return _Headed(TrustedHostMiddleware(app, hosts(console.settings), www_redirect=False), by_tls=console.by_tls)
+
+
+def hosts(settings: ConsoleSettings) -> list[str]:
+    """Names by which the console may be called: its public one, and this machine's own where it listens there."""
+    public = urlsplit(settings.public_url).hostname
+    local = ["127.0.0.1", "localhost"] if settings.host in ("127.0.0.1", "localhost", "::1", "0.0.0.0") else []  # noqa: S104
+    named = [settings.host] if settings.host not in ("0.0.0.0", "::") else []  # noqa: S104
+    return [*dict.fromkeys([*([public] if public else []), *named, *local])]
+
+
+def answer(console: Console, door: Door, asked: Asked) -> Response:
+    """What the guard makes of a request: who asks, may they, did they mean it; then the handler's word."""
+    try:
+        asked = replace(
+            asked, session=console.accounts.session(asked.cookies.get(console.cookie, ""), deed=not asked.live)
+        )
+        refusal = _refusal(console, door, asked)
+        return refusal or door.handler(console, asked)
+    except InputError as error:
+        return _tell(console, door, asked, 400, str(error))
+    except LedgerError as error:
+        return _tell(console, door, asked, 503, str(error))
+    except NodeError as error:
+        return _tell(console, door, asked, 409, str(error))
+    except Exception:
+        log.exception("the console could not answer", method=asked.method, door=door.path)
+        return _tell(console, door, asked, 500, "The console made a mistake. What it was stands in its log.")
+
+
+def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
+    if door.role is not None and asked.session is None:
+        return _ask_for_login(console, door, asked)
+    if asked.method == "POST" and not _is_meant(asked):
+        return _tell(
+            console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
+        )
+    if door.role is not None and not asked.may(door.role):
+        return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
+    return None
+
+
+def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
+    if door.is_data or asked.live:
+        return JSONResponse({"error": "log in first"}, 401)
+    if console.accounts.waits_for_first():
+        return RedirectResponse(FIRST, 303)
+    return RedirectResponse(LOGIN if asked.method == "POST" else f"{LOGIN}?next={quote(asked.path)}", 303)
+
+
+def _is_meant(asked: Asked) -> bool:
+    """Whether a form came from a page of this session; before there is one, of this browser."""
+    expected = asked.session.csrf if asked.session else asked.cookies.get(FORM_COOKIE, "")
+    given = asked.form.get("csrf", "")
+    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode()) and asked.is_from_here
+
+
+def _tell(console: Console, door: Door, asked: Asked, status: int, sentence: str) -> Response:
+    if door.is_data:
+        return JSONResponse({"error": sentence}, status)
+    return problem(console, asked, status, sentence)
+
+
+def _endpoint(console: Console, door: Door) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            asked = await read(request)
+        except Unreadable as error:
+            return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
+        return await run_in_threadpool(answer, console, door, asked)
+
+    return endpoint
+
+
+def _not_found(console: Console) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+    lost = Door("GET", "/", lambda console, asked: problem(console, asked, 404, "There is no such page."), None)
+
+    async def handler(request: Request, error: HTTPException) -> Response:
+        if error.status_code != 404:
+            return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        asked = Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
+        return await run_in_threadpool(answer, console, lost, asked)
+
+    return handler
+
+
+class _Headed:
+    """Puts the same headers on every answer, also on those of a refused host or a failure."""
+
+    def __init__(self, app: ASGIApp, *, by_tls: bool) -> None:
+        self._app = app
+        self._headers = HEADERS | ({"Strict-Transport-Security": ONE_YEAR_OF_TLS} if by_tls else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+
+        async def send_headed(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                if not scope["path"].startswith("/static/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_headed)

@@ -1,0 +1,98 @@
+"""A request as the handlers see it: read, limited and plain."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import ClientDisconnect, Request
+
+from dicom_node.ledger.sessions import SessionView
+from dicom_node.ledger.users import Role
+
+LONGEST_BODY = 64 * 1024
+LONGEST_BODY_S = 10.0
+MOST_FIELDS = 50
+RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+class Unreadable(Exception):
+    """A request that is not looked into any further; ``status`` is its HTTP answer."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request.
+
+    Attributes
+    ----------
+    numbers : mapping of str to int
+        Numbers in the path.
+    words : mapping of str to str
+        Other parts of the path.
+    live : bool
+        Asked by a page that refreshes itself: it wants the page's inside alone, and is no deed of a person.
+    session : SessionView or None
+        Who asks, once that is found out.
+    """
+
+    method: str
+    path: str
+    numbers: Mapping[str, int]
+    words: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    cookies: Mapping[str, str]
+    headers: Mapping[str, str]
+    peer_ip: str
+    live: bool = False
+    session: SessionView | None = field(default=None, compare=False)
+
+    def may(self, role: Role) -> bool:
+        """Whether who asks has this role or a higher one."""
+        return self.session is not None and RANK[Role(self.session.role)] >= RANK[role]
+
+    @property
+    def is_from_here(self) -> bool:
+        """Whether a form was sent by one of our own pages, as far as the browser says (the Origin header)."""
+        origin = self.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc == self.headers.get("host")
+
+
+async def read(request: Request) -> Asked:
+    """Read a request. Unreadable where it is too long, too slow, or no form."""
+    form: dict[str, str] = {}
+    if request.method == "POST":
+        try:
+            body = await asyncio.wait_for(_body(request), LONGEST_BODY_S)
+            form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        except TimeoutError as error:
+            raise Unreadable(408, "The form did not arrive in time.") from error
+        except (ValueError, ClientDisconnect) as error:
+            raise Unreadable(400, "The form cannot be read.") from error
+    parts = request.path_params.items()
+    return Asked(
+        method=request.method,
+        path=request.url.path,
+        numbers={name: value for name, value in parts if isinstance(value, int)},
+        words={name: value for name, value in parts if isinstance(value, str)},
+        query=dict(request.query_params),
+        form=form,
+        cookies=request.cookies,
+        headers=request.headers,
+        peer_ip=request.client.host if request.client else "",
+        live="x-live" in request.headers,
+    )
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise Unreadable(413, "The form is longer than anything that this console asks for.")
+    return body

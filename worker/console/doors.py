@@ -1,0 +1,61 @@
+"""Every address of the console, and the role it takes to enter: what is not in this table is not served."""
+
+from dataclasses import dataclass
+
+from dicom_node.ledger.users import Role
+from worker.console import acting, api, entering, pages
+from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
+from worker.console.office import Handler
+
+__all__ = ["DOORS", "FIRST", "FORM_COOKIE", "LOGIN", "Door"]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One address.
+
+    Attributes
+    ----------
+    role : Role or None
+        The least role; None lets in everybody, logged in or not.
+    is_data : bool
+        Answered to programs: errors are JSON, and nobody is led to the login page.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role | None
+    is_data: bool = False
+
+
+VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+DOORS = (
+    Door("GET", "/", pages.now, VIEWER),
+    Door("GET", "/series", pages.series, VIEWER),
+    Door("GET", "/series/{series:int}", pages.detail, VIEWER),
+    Door("GET", "/series/{series:int}/{job:int}/{plane}-{kind}.png", pages.picture, VIEWER, is_data=True),
+    Door("GET", "/held", pages.held, VIEWER),
+    Door("GET", "/workers", pages.workers_page, VIEWER),
+    Door("GET", "/partners", pages.partners, VIEWER),
+    Door("GET", "/audit", pages.audit, VIEWER),
+    Door("GET", "/about", pages.about, VIEWER),
+    Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
+    Door("POST", "/pause", acting.pause, OPERATOR),
+    Door("POST", "/resume", acting.resume, OPERATOR),
+    Door("POST", "/partners/{pacs}/echo", acting.echo, OPERATOR),
+    Door("POST", "/audit/verify", acting.verify, ADMIN),
+    Door("GET", FIRST, entering.ask_first, None),
+    Door("POST", FIRST, entering.make_first, None),
+    Door("GET", LOGIN, entering.ask, None),
+    Door("POST", LOGIN, entering.login, None),
+    Door("POST", "/logout", entering.logout, VIEWER),
+    Door("GET", "/api/now", api.now, VIEWER, is_data=True),
+    Door("GET", "/api/series", api.series, VIEWER, is_data=True),
+    Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),
+    Door("GET", "/api/audit", api.audit, VIEWER, is_data=True),
+    Door("GET", "/metrics", api.metrics_page, None, is_data=True),
+    Door("GET", "/healthz", api.healthy, None, is_data=True),
+    Door("GET", "/readyz", api.ready, None, is_data=True),
+)

@@ -1,0 +1,224 @@
+"""What the first page shows, as data: the ledger's figures and this machine's disks. /api and /metrics show it too."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dicom_node.ledger import circuits, overview, queries, switches, workers
+from dicom_node.ledger.circuits import CircuitView
+from dicom_node.ledger.overview import Finished, Oldest
+from dicom_node.ledger.switches import Pause
+from dicom_node.ledger.workers import WorkerView
+from worker.retention import filled_percent
+from worker.wiring import Node
+
+HOUR_S, DAY_S = 3600.0, 86400.0
+# An estimate from less progress than this would jump about.
+LEAST_PROGRESS = 0.05
+NEEDS_A_PERSON = ("held", "failed", "parked")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much came to its end, by hour (oldest first), and how long after its last image; seconds."""
+
+    hour: int
+    day: int
+    by_hour: tuple[int, ...]
+    median_s: float | None
+    p95_s: float | None
+    target_s: float
+
+
+@dataclass(frozen=True)
+class RunningFact:
+    """A restoration under way; ``left_s`` is an estimate, None where it is too early for one."""
+
+    job_id: int
+    series_id: int
+    calling_ae: str
+    slices: int
+    model_name: str
+    progress: float
+    elapsed_s: float
+    left_s: float | None
+
+
+@dataclass(frozen=True)
+class ScannerFact:
+    """A sender and how long it has been silent."""
+
+    ae_title: str
+    last_heard_at: datetime
+    series_id: int
+    silent_s: float
+    is_silent: bool
+
+
+@dataclass(frozen=True)
+class PacsFact:
+    """A PACS of the settings; ``circuit`` is there while it does not answer."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    tls: bool
+    storage_commitment: bool
+    waiting: int
+    circuit: CircuitView | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk of a folder; images are refused above ``limit_percent``."""
+
+    name: str
+    used_percent: float
+    limit_percent: float
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the node does not write there any more, or is about to stop."""
+        return self.used_percent >= self.limit_percent - 5
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One reason why work does not get done, or a person is wanted; ``level`` is bad or warn."""
+
+    level: str
+    sentence: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Now:
+    """The node at one moment."""
+
+    at: datetime
+    counts: dict[str, int]
+    pace: Pace
+    oldest: Oldest
+    running: tuple[RunningFact, ...]
+    processes: tuple[WorkerView, ...]
+    pacs: tuple[PacsFact, ...]
+    pause: Pause | None
+    disks: tuple[Disk, ...]
+    scanners: tuple[ScannerFact, ...]
+    troubles: tuple[Trouble, ...]
+
+
+def now(node: Node) -> Now:
+    """Gather it."""
+    database, at = node.database, overview.now(node.database)
+    counts, processes = queries.counts(database), tuple(workers.everyone(database))
+    pause, pacs, disks = switches.paused(database), pacs_of(node), disks_of(node)
+    return Now(
+        at=at,
+        counts=counts,
+        pace=pace_of(overview.finished(database, DAY_S), at, node.settings.console.target_minutes * 60),
+        oldest=overview.oldest(database),
+        running=running_of(node, at),
+        processes=processes,
+        pacs=pacs,
+        pause=pause,
+        disks=disks,
+        scanners=scanners_of(node, at),
+        troubles=(*_obstacles(pause, processes, pacs, disks), *_wanted(counts)),
+    )
+
+
+def pace_of(finished: Sequence[Finished], at: datetime, target_s: float) -> Pace:
+    """Throughput and delay of what came to its end within a day."""
+    ages = [(at - item.at).total_seconds() for item in finished]
+    by_hour = [0] * 24
+    for age in ages:
+        by_hour[23 - min(int(max(age, 0) // HOUR_S), 23)] += 1
+    delays = sorted(item.seconds for item in finished)
+    recent = sum(age < HOUR_S for age in ages)
+    return Pace(recent, len(ages), tuple(by_hour), percentile(delays, 50), percentile(delays, 95), target_s)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """The smallest value that so many per cent do not exceed (nearest rank); None of nothing."""
+    return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1] if ordered else None
+
+
+def running_of(node: Node, at: datetime) -> tuple[RunningFact, ...]:
+    """Restorations under way, with an estimate of what is left."""
+    found = []
+    for item in overview.running(node.database):
+        elapsed = max((at - item.started_at).total_seconds(), 0.0)
+        left = elapsed * (1 - item.progress) / item.progress if item.progress >= LEAST_PROGRESS else None
+        who = (item.job_id, item.series_id, item.calling_ae, item.slices, item.model_name)
+        found.append(RunningFact(*who, item.progress, elapsed, left))
+    return tuple(found)
+
+
+def pacs_of(node: Node) -> tuple[PacsFact, ...]:
+    """Every PACS of the settings, with what waits for it."""
+    waiting = overview.waiting_for(node.database)
+    opened = {item.destination: item for item in circuits.opened(node.database)}
+    return tuple(
+        PacsFact(
+            item.name, item.ae_title, item.host, item.port, item.tls, item.storage_commitment,
+            waiting.get(item.name, 0), opened.get(item.name),
+        )
+        for item in node.settings.send.pacs
+    )  # fmt: skip
+
+
+def scanners_of(node: Node, at: datetime) -> tuple[ScannerFact, ...]:
+    """Every sender, the most recent first."""
+    limit_s = node.settings.console.silent_hours * HOUR_S
+    found = []
+    for item in overview.scanners(node.database):
+        silent_s = max((at - item.last_heard_at).total_seconds(), 0.0)
+        found.append(ScannerFact(item.ae_title, item.last_heard_at, item.series_id, silent_s, silent_s > limit_s))
+    return tuple(found)
+
+
+def disks_of(node: Node) -> tuple[Disk, ...]:
+    """Disks of received images and of results."""
+    folders: dict[str, Path] = {"received images": node.settings.receive.spool, "results": node.settings.worker.results}
+    limit = node.settings.receive.disk_full_percent
+    return tuple(Disk(name, filled_percent(folder), limit) for name, folder in folders.items() if folder.exists())
+
+
+def _obstacles(
+    pause: Pause | None, processes: Sequence[WorkerView], pacs: Sequence[PacsFact], disks: Sequence[Disk]
+) -> list[Trouble]:
+    """Why work does not get done."""
+    found = []
+    if pause is not None:
+        found.append(Trouble("warn", f"Paused by {pause.by}: {pause.reason}", "/workers"))
+    if not any(not item.is_silent for item in processes):
+        found.append(Trouble("bad", "No process works on this ledger: start `thinslice up`.", "/workers"))
+    found += [
+        Trouble("bad", f"{item.role} refuses to work: {item.reason}", "/workers")
+        for item in processes
+        if item.is_amiss and not item.is_silent
+    ]
+    found += [
+        Trouble("bad", f"The disk of the {item.name} is {item.used_percent:.0f} % full.", "/")
+        for item in disks
+        if item.is_full
+    ]
+    found += [
+        Trouble("warn", f"PACS {item.name} does not answer: {item.circuit.reason}", "/partners")
+        for item in pacs
+        if item.circuit is not None
+    ]
+    return found
+
+
+def _wanted(counts: dict[str, int]) -> list[Trouble]:
+    """What waits for a person."""
+    return [
+        Trouble("bad" if state == "failed" else "warn", f"{counts[state]} {state}", f"/series?state={state}")
+        for state in NEEDS_A_PERSON
+        if counts.get(state)
+    ]

@@ -1,0 +1,128 @@
+"""What every handler is handed: the node, the accounts, the templates, and how an answer is made."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dicom_node.ledger.users import Role
+from worker.console import words
+from worker.console.accounts import Accounts
+from worker.console.asked import Asked
+from worker.console.previews import Previews
+from worker.settings import ConsoleSettings
+from worker.wiring import Node
+
+ROOM = Path(__file__).parent
+STATIC = ROOM / "static"
+
+
+class Notes:
+    """A sentence for the next page that a session sees: what its deed came to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: dict[str, str] = {}
+
+    def leave(self, session: str, sentence: str) -> None:
+        """Keep it; a page that never comes costs nothing worth counting."""
+        with self._lock:
+            self._notes[session] = sentence
+
+    def take(self, session: str) -> str:
+        """Take it away; empty where there is none."""
+        with self._lock:
+            return self._notes.pop(session, "")
+
+
+@dataclass(frozen=True)
+class Console:
+    """One console. ``node`` acts as the console itself; ``acting`` gives the node in a person's name."""
+
+    node: Node
+    accounts: Accounts
+    previews: Previews
+    notes: Notes = field(default_factory=Notes)
+    templates: Environment = field(default_factory=lambda: _templates())
+
+    @property
+    def settings(self) -> ConsoleSettings:
+        """The console's settings."""
+        return self.node.settings.console
+
+    @property
+    def cookie(self) -> str:
+        """Name of the session's cookie; with the prefix no other host can set it (RFC 6265bis 4.1.3.2)."""
+        return "__Host-thinslice" if self.by_tls else "thinslice"
+
+    @property
+    def by_tls(self) -> bool:
+        """Whether people reach the console by TLS."""
+        return self.settings.certificate is not None or self.settings.public_url.startswith("https://")
+
+    def acting(self, asked: Asked) -> Node:
+        """The node in the name of who asks, for the audit trail."""
+        name = asked.session.user_name if asked.session else "nobody"
+        return replace(self.node, database=self.node.database.acting_as(f"user {name}"))
+
+    def keep(self, response: Response, name: str, value: str, seconds: float | None = None) -> None:
+        """Set a cookie that only this site's own pages send back, and that no script reads."""
+        age = None if seconds is None else int(seconds)
+        response.set_cookie(name, value, max_age=age, secure=self.by_tls, httponly=True, samesite="strict")
+
+
+Handler = Callable[[Console, Asked], Response]
+
+
+def open_console(node: Node) -> Console:
+    """The console of a node."""
+    settings = node.settings.console
+    return Console(node, Accounts(node.database, settings), Previews(settings.previews))
+
+
+def page(console: Console, asked: Asked, template: str, status: int = 200, **facts: Any) -> Response:
+    """A page, or its inside alone for one that refreshes itself."""
+    session = asked.session
+    content = console.templates.get_template(template).render(
+        layout="inside.html" if asked.live else "layout.html",
+        ae_title=console.node.settings.receive.ae_title,
+        path=asked.path,
+        session=session,
+        operates=asked.may(Role.OPERATOR),
+        csrf=session.csrf if session else "",
+        note="" if asked.live or session is None else console.notes.take(session.token_sha256),
+        **facts,
+    )
+    return HTMLResponse(content, status)
+
+
+def problem(console: Console, asked: Asked, status: int, sentence: str) -> Response:
+    """A page with one sentence."""
+    return page(console, asked, "problem.html", status, sentence=sentence)
+
+
+def back(console: Console, asked: Asked, to: str, sentence: str) -> Response:
+    """After a deed: to a page that says what came of it."""
+    if asked.session is not None:
+        console.notes.leave(asked.session.token_sha256, sentence)
+    return RedirectResponse(to, 303)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(ROOM / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(words.FILTERS)
+    environment.globals.update(meaning=words.meaning, version=_version_of_static(), icons=words.ICONS)
+    return environment
+
+
+def _version_of_static() -> str:
+    content = b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,148 @@
+"""The pages that people look at. Each gathers its facts and hands them to its template."""
+
+import importlib.metadata
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+import migrations
+from dicom_node.errors import InputError
+from dicom_node.ledger import browse, overview, queries, switches, workers
+from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.states import JobState
+from sr_engine.errors import EngineError
+from worker.console import facts, series_facts
+from worker.console.asked import Asked
+from worker.console.office import Console, page
+from worker.console.previews import PLANES
+
+REFUSED = "association.refused"
+LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
+
+
+def now(console: Console, asked: Asked) -> Response:
+    """The node at a glance."""
+    return page(console, asked, "now.html", now=facts.now(console.node))
+
+
+def series(console: Console, asked: Asked) -> Response:
+    """Series, newest first, page by page."""
+    wanted = SeriesFilter(*(asked.query.get(key, "").strip()[:64] for key in ("state", "calling_ae", "text")))
+    before = number(asked, "before")
+    found = browse.series_page(console.node.database, wanted, before, PAGE + 1)
+    return page(
+        console, asked, "series.html",
+        series=series_facts.page_of(found[:PAGE]), wanted=wanted, before=before,
+        older=_link("/series", wanted, found[PAGE - 1].series.id) if len(found) > PAGE else "",
+        states=["receiving", *map(str, JobState)],
+        scanners=[item.ae_title for item in overview.scanners(console.node.database)],
+    )  # fmt: skip
+
+
+def detail(console: Console, asked: Asked) -> Response:
+    """One series in full."""
+    found = series_facts.detail_of(console.node, asked.numbers["series"])
+    if found is None:
+        raise InputError(f"there is no series {asked.numbers['series']}")
+    running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
+    return page(console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES)
+
+
+def picture(console: Console, asked: Asked) -> Response:
+    """A cut through the middle of a job's thick or thin slices."""
+    job = queries.job_by_id(console.node.database, asked.numbers["job"])
+    if job is None or job.series_id != asked.numbers["series"]:
+        raise InputError("there is no such job")
+    content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
+    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def held(console: Console, asked: Asked) -> Response:
+    """What waits for a person."""
+    database = console.node.database
+    found = {
+        state: series_facts.page_of(browse.series_page(database, SeriesFilter(state=state)))
+        for state in facts.NEEDS_A_PERSON
+    }
+    return page(console, asked, "held.html", found=found, quarantine=_quarantine(console))
+
+
+def workers_page(console: Console, asked: Asked) -> Response:
+    """The processes that work on this ledger, and the pause."""
+    database = console.node.database
+    return page(
+        console, asked, "workers.html",
+        processes=workers.everyone(database), pause=switches.paused(database),
+        running=facts.running_of(console.node, overview.now(database)), counts=queries.counts(database),
+    )  # fmt: skip
+
+
+def partners(console: Console, asked: Asked) -> Response:
+    """Who sends to this node, where it sends, and who was turned away."""
+    node = console.node
+    refused = browse.audit_page(node.database, AuditFilter(event=REFUSED), limit=20)
+    at = overview.now(node.database)
+    listener = node.settings.receive
+    return page(
+        console, asked, "partners.html",
+        pacs=facts.pacs_of(node), scanners=facts.scanners_of(node, at), refused=refused, listener=listener,
+    )  # fmt: skip
+
+
+def audit(console: Console, asked: Asked) -> Response:
+    """Everything that was done, newest first."""
+    wanted = AuditFilter(*(asked.query.get(key, "").strip()[:160] for key in ("event", "actor", "subject")))
+    found = browse.audit_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
+    older = _link("/audit", wanted, found[PAGE - 1].seq) if len(found) > PAGE else ""
+    return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
+
+
+def about(console: Console, asked: Asked) -> Response:
+    """Which program, which weights, on what."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    database = console.node.database
+    programs = {
+        "thinslice": importlib.metadata.version("thinslice"),
+        "Python": sys.version.split()[0],
+        "system": f"{platform.system()} {platform.machine()}",
+        "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
+    }
+    model, card, trouble = _model(console)
+    return page(
+        console, asked, "about.html", programs=programs, versions=versions, model=model, card=card, trouble=trouble
+    )
+
+
+def number(asked: Asked, name: str) -> int | None:
+    """A number in the query. InputError where it is none."""
+    text = asked.query.get(name, "")
+    if text and not (text.isdecimal() and len(text) < 16):
+        raise InputError(f"{name} is a number")
+    return int(text) if text else None
+
+
+def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
+    asked_for = {key: value for key, value in vars(wanted).items() if value}
+    return f"{path}?{urlencode({**asked_for, 'before': before})}"
+
+
+def _model(console: Console) -> tuple[Any, dict[str, Any], str]:
+    """The network that restores, the card of its weights, and why it cannot."""
+    try:
+        model = console.node.model
+    except EngineError as error:
+        return None, {}, str(error)
+    weights = console.node.settings.engine.weights
+    path = weights or Path(migrations.__file__).parents[1] / "sr_engine" / "weights" / f"{model.name}.safetensors"
+    card = path.with_suffix(".json")
+    return model, json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}, ""
+
+
+def _quarantine(console: Console) -> int:
+    """How many received files could not be read."""
+    return sum(1 for _ in (console.node.settings.receive.spool / "quarantine").glob("*.json"))
