@@ -17,7 +17,7 @@ from worker.wiring import Node
 HOUR_S, DAY_S = 3600.0, 86400.0
 # An estimate from less progress than this would jump about.
 LEAST_PROGRESS = 0.05
-NEEDS_A_PERSON = ("held", "failed", "parked")
+NEEDS_A_PERSON = {"held": "held, to be looked at", "failed": "failed", "parked": "parked"}
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _obstacles(
 def _wanted(counts: dict[str, int]) -> list[Trouble]:
     """What waits for a person."""
     return [
-        Trouble("bad" if state == "failed" else "warn", f"{counts[state]} {state}", f"/series?state={state}")
-        for state in NEEDS_A_PERSON
+        Trouble("bad" if state == "failed" else "warn", f"{counts[state]} {words}", f"/series?state={state}")
+        for state, words in NEEDS_A_PERSON.items()
         if counts.get(state)
     ]

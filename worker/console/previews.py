@@ -30,7 +30,7 @@ PLANES = ("coronal", "sagittal")
 KINDS = ("thick", "thin")
 LONGEST = 640  # pixels
 # The lung window (centre -600, width 1500) hides what slices are restored for elsewhere; this shows both.
-DARKEST_HU, BRIGHTEST_HU = -1150.0, 350.0
+DARKEST_HU, BRIGHTEST_HU = -1100.0, 300.0
 
 
 class Previews:
@@ -94,10 +94,10 @@ def png(cut: FloatArray, height_mm: float, pixel_mm: float) -> bytes:
 
 
 def _stack(node: Node, job: JobView) -> ThickSeries:
-    try:
-        headers = [read_header(Path(path), sha256) for path, sha256 in browse.sources_of(node.database, job.id)]
-    except OSError as error:
-        raise StorageError("the received images are no longer on this node") from error
+    sources = browse.sources_of(node.database, job.id)
+    if not all(Path(path).exists() for path, _ in sources):
+        raise StorageError("the received images are no longer on this node")
+    headers = [read_header(Path(path), sha256) for path, sha256 in sources]
     return order_stack(job.label, headers, node.settings.series)
 
 

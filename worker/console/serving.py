@@ -42,9 +42,13 @@ class ConsoleServer:
     @property
     def url(self) -> str:
         """Where people reach it."""
+        return (self._node.settings.console.public_url or self.local_url).rstrip("/")
+
+    @property
+    def local_url(self) -> str:
+        """Where it listens."""
         host, port = self._socket.getsockname()[:2]
-        scheme = "https" if self._node.settings.console.certificate else "http"
-        return (self._node.settings.console.public_url or f"{scheme}://{host}:{port}").rstrip("/")
+        return f"{'https' if self._node.settings.console.certificate else 'http'}://{host}:{port}"
 
     @property
     def first_url(self) -> str:

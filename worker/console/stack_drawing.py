@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dicom_node.errors import GeometryError, InputError, NodeError
+from dicom_node.errors import GeometryError, InputError
 from dicom_node.ledger import browse
 from dicom_node.records import SliceHeader
 from dicom_node.series.geometry import along, place, slice_normal
@@ -54,13 +54,13 @@ def draw(node: Node, job_id: int, thin_step_mm: float | None, thin_slices: int |
     sources = tuple(browse.sources_of(node.database, job_id))
     if len(sources) > MOST_SLICES:
         return Drawing(trouble=f"{len(sources)} slices are too many to draw.")
+    if not all(Path(path).exists() for path, _ in sources[:1]):
+        return Drawing(trouble="The received images are no longer on this node.")
     try:
         return _drawn(_positions(sources), thin_step_mm, thin_slices)
-    except OSError:
-        return Drawing(trouble="The received images are no longer on this node.")
     except GeometryError as error:
         return Drawing(trouble=f"The slices form no stack: {error}.")
-    except (InputError, NodeError):
+    except (InputError, OSError):
         return Drawing(trouble="The received images cannot be read.")
 
 

@@ -102,7 +102,15 @@ def number(value: float | None) -> str:
     """A figure with as many digits as it deserves."""
     if value is None:
         return "–"
-    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3g}"
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.3g}"
+
+
+def figure(key: str) -> str:
+    """What a figure of the self-check is called."""
+    plain = key.removesuffix("_hu").removesuffix("_percent").replace("_", " ")
+    return plain.replace("laa950", "LAA-950").replace("rms", "RMS")
 
 
 def short(uid: str) -> str:
@@ -113,9 +121,11 @@ def short(uid: str) -> str:
 def details(text: str) -> dict[str, Any]:
     """The detail of an audit row."""
     found = json.loads(text)
-    return {key: value for key, value in found.items() if value not in ("", None)}
+    plain = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in found.items()}
+    return {key: value for key, value in plain.items() if value not in ("", None)}
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "moment": moment, "duration": duration, "bytes": bytes_, "number": number, "short": short, "details": details,
+    "moment": moment, "duration": duration, "bytes": bytes_, "number": number, "short": short, "figure": figure,
+    "details": details,
 }  # fmt: skip

@@ -1,0 +1,62 @@
+"""`thinslice users`, and what `thinslice console` says when it cannot start."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dicom_node.errors import InputError, SettingsError
+from dicom_node.ledger import users
+from tests.unit.worker.nodes import open_at
+from worker.cli.main import app
+from worker.console.serving import ConsoleServer
+from worker.wiring import Node
+
+TWICE = "a sentence is good\n" * 2
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """A node."""
+    return open_at(tmp_path)
+
+
+def admin(node: Node, *arguments: str, answer: str = "") -> Result:
+    config = node.settings.receive.spool.parent / "settings.toml"
+    runner = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1"})
+    return runner.invoke(app, ["users", *arguments, "--config", str(config)], input=answer)
+
+
+def test_users_are_added_shown_changed_and_disabled(node: Node) -> None:
+    assert "Nobody yet" in admin(node, "list").output
+    added = admin(node, "add", "Ada", "--role", "admin", answer=TWICE)
+    assert added.output.endswith("ada may use the console as admin.\n")
+    assert "sentence" not in added.output
+    admin(node, "add", "bob", answer=TWICE)
+    before = users.credentials(node.database, "bob")
+    assert admin(node, "role", "bob", "operator").output == "bob is operator now.\n"
+    admin(node, "password", "bob", answer=TWICE)
+    assert users.credentials(node.database, "bob") != before
+    admin(node, "disable", "bob")
+    assert "disabled" in admin(node, "list").output
+    admin(node, "enable", "bob")
+    assert [(item.name, item.role, item.disabled) for item in users.everyone(node.database)] == [
+        ("ada", "admin", False), ("bob", "operator", False),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_is_a_sentence(node: Node) -> None:
+    assert isinstance(admin(node, "add", "a b", answer=TWICE).exception, InputError)
+    assert isinstance(admin(node, "add", "ada", answer="short\nshort\n").exception, InputError)
+    assert isinstance(admin(node, "disable", "nobody").exception, InputError)
+
+
+def test_the_console_says_why_it_cannot_listen(tmp_path: Path, node: Node) -> None:
+    with pytest.raises(SettingsError, match=r"\[console\].port is not set"):
+        ConsoleServer(node)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        folder = tmp_path / "other"
+        folder.mkdir()
+        with pytest.raises(SettingsError, match="cannot listen"):
+            ConsoleServer(open_at(folder, console=f"port = {taken.getsockname()[1]}"))
