@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
+.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom test-console console-pictures bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,12 @@ bench-recovery: setup system ## seconds from kill -9 of a worker until its job r
 
 bench-guard: setup ## what honest senders keep of their speed while others attack (minutes)
 	$(BIN)/python -m tests.bench.guard
+
+test-console: setup system ## the console by HTTP and in a headless browser (minutes)
+	$(BIN)/python -m pytest tests/unit/worker/console tests/unit/worker/test_cli_users.py tests/acceptance/test_console.py
+
+console-pictures: setup system ## pictures of every page of the console for docs/images (minutes)
+	$(BIN)/python -m tests.bench.console docs/images
 
 test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
 	$(BIN)/python -m pytest -m dicom

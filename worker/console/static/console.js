@@ -37,11 +37,23 @@ function patch(old, fresh) {
   patchChildren(old, fresh);
 }
 
+const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
+
+// Children with an id keep their element wherever they move to; the others are compared in their order.
 function patchChildren(old, fresh) {
   const known = new Map();
   for (const child of old.children) if (child.id) known.set(child.id, child);
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
+    while (at && isBlank(at) && !isBlank(wanted)) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+    if (isBlank(wanted) && !(at && isBlank(at))) {
+      old.insertBefore(wanted.cloneNode(), at);
+      continue;
+    }
     const same = wanted.id ? known.get(wanted.id) : null;
     if (same) {
       if (same !== at) old.insertBefore(same, at);

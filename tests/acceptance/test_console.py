@@ -1,0 +1,222 @@
+"""The console of a real node in a real browser, with real small jobs: from the first token to a released result."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from deploy.demo.sender import send
+from dicom_node.ledger import queries, users
+from dicom_node.ledger.users import Role
+from tests import servers
+from tests.browser import DESK, LIMIT_MS, PHONE, WALL, Window, chromium, window
+from tests.nodes import AE_TITLE, HOST, Node
+from tests.phantom import chest, write_dicom
+from worker.console.accounts import hash_password
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+ROOT = "1.2.826.0.1.3680043.8.498.78"
+PASSWORD = "a sentence is a good one"
+PAGES = ("/", "/series", "/series/1", "/held", "/workers", "/partners", "/audit", "/about")
+SCRIPT = "<img src=x onerror=document.title='taken'>"
+
+
+@dataclass
+class Place:
+    """A node with its console, and a browser."""
+
+    node: Node
+    folder: Path
+    browser: Browser
+    console_port: int
+
+    @property
+    def root(self) -> str:
+        return f"http://{HOST}:{self.console_port}"
+
+    def scan(self, number: int) -> None:
+        """Send a small chest of nine slices."""
+        thick = chest(shape=(41, 64, 64), pixel_mm=5.4).thick
+        images = write_dicom(thick, self.folder / f"scan{number}", series_uid=f"{ROOT}.{number}", seed=number)
+        assert send(images, HOST, self.node.port, AE_TITLE, lambda _: None) == []
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A node whose first restoration dies, once, and for good."""
+    folder = tmp_path_factory.mktemp("place")
+    port = servers.free_port()
+    extra = {
+        "console": f'port = {port}\npreviews = "{folder}/previews"',
+        "worker": f'results = "{folder}/results"\ndeaths_allowed = 1',
+        "series": "quiet_s = 2.0\nquiet_released_s = 2.0",
+    }
+    with ExitStack() as stack:
+        pacs = stack.enter_context(servers.qrscp(folder / "pacs"))
+        crash = {"THINSLICE_CRASH": f"restore.computed:{folder}/died", "OMP_NUM_THREADS": "1"}
+        place = Place(Node(folder / "node", pacs, extra=extra, environment=crash), folder, None, port)  # type: ignore[arg-type]
+        stack.callback(place.node.stop)
+        place.node.start()
+        place.browser = stack.enter_context(chromium())
+        yield place
+
+
+@pytest.fixture(scope="module")
+def admin(place: Place) -> Iterator[Window]:
+    """The first user of all, made by the token in the node's output."""
+    (first,) = re.findall(r"http\S+/first\?token=\S+", place.node.log.read_text())
+    with window(place.browser, place.root) as opened:
+        opened.page.goto(first)
+        for name, value in {"name": "ada", "password": PASSWORD, "again": PASSWORD}.items():
+            opened.page.fill(f"[name={name}]", value)
+        opened.page.click("text=Begin")
+        expect(opened.page.locator(".headline")).to_contain_text("Ready for the first series")
+        yield opened
+        assert opened.complaints == []
+
+
+def see(opened: Window, selector: str, text: str) -> None:
+    """Wait until a part of the page says so, by itself."""
+    expect(opened.page.locator(selector).first).to_contain_text(text, timeout=LIMIT_MS)
+
+
+def test_a_series_is_watched_until_it_fails_without_reloading(place: Place, admin: Window) -> None:
+    admin.open("/series")
+    admin.page.evaluate("window.here = 1")
+    admin.page.fill("[name=text]", "half a wo")
+    place.scan(1)
+    see(admin, "#series-1 .chip", "receiving")
+    see(admin, "#series-1 .chip", "failed")
+    see(admin, "#series-1 .why", "died")
+    assert admin.page.evaluate("window.here") == 1
+    assert admin.page.input_value("[name=text]") == "half a wo"
+    assert admin.page.evaluate("document.activeElement.name") == "text"
+
+
+def test_a_failed_job_is_retried_and_seen_until_it_is_verified(place: Place, admin: Window) -> None:
+    admin.open("/series/1")
+    admin.page.evaluate("window.here = 0")
+    admin.page.fill("#reason", SCRIPT)
+    admin.page.click("text=Retry")
+    see(admin, ".note", "Job 1 is queued again.")
+    admin.page.evaluate("window.here = 1")
+    see(admin, "h1 .chip", "verified")
+    see(admin, ".steps li:last-child", "verified")
+    assert admin.page.evaluate("window.here") == 1
+    admin.page.click("text=What happened")
+    see(admin, "#history", SCRIPT)
+    assert admin.page.title() != "taken"
+    row = next(row for row in queries.audit_of(place.node.ledger(), ["job:1"]) if row.event == "job.retry")
+    assert row.actor == "user ada"
+
+
+def test_open_details_stay_open_while_the_page_refreshes(admin: Window) -> None:
+    with admin.page.expect_response(lambda answer: answer.url.endswith("/series/1")):
+        pass
+    expect(admin.page.locator("#history")).to_have_attribute("open", "")
+
+
+def test_times_are_in_the_viewers_zone(admin: Window) -> None:
+    written = admin.page.locator(".steps time").first
+    at = written.get_attribute("datetime") or ""
+    hour = (int(at[11:13]) + 1) % 24 if "T" in at else -1  # Berlin in winter; in summer two
+    assert (written.text_content() or "")[-8:-6] in (f"{hour:02}", f"{(hour + 1) % 24:02}")
+
+
+def test_the_slider_shows_more_or_less_of_the_thin_slices(admin: Window) -> None:
+    admin.open("/series/1")
+    assert admin.page.evaluate("[...document.images].filter(image => image.naturalWidth > 600).length") == 4
+    figure = admin.page.locator("[data-compare]").first
+    slider = figure.locator("input")
+    slider.focus()
+    cut = "f => f.querySelector('.stage').style.getPropertyValue('--cut')"
+    assert figure.evaluate(cut) == "50%"
+    admin.page.keyboard.press("Home")
+    assert figure.evaluate(cut) == "0%"
+    for _ in range(3):
+        admin.page.keyboard.press("ArrowRight")
+    assert figure.evaluate(cut) == "3%"
+    with admin.page.expect_response(lambda answer: answer.url.endswith("/series/1")):
+        pass
+    admin.page.wait_for_timeout(200)
+    assert figure.evaluate(cut) == "3%"
+
+
+def test_somebody_who_looks_is_refused_what_others_do(place: Place) -> None:
+    users.add(place.node.ledger(), "vera", hash_password(PASSWORD), Role.VIEWER)
+    with window(place.browser, place.root) as opened:
+        opened.login("vera", PASSWORD)
+        for path in ("/", "/series/1", "/workers", "/partners"):
+            opened.open(path)
+            assert opened.page.locator("main form[method=post]").count() == 0
+        form = "new URLSearchParams({csrf: document.querySelector('[name=csrf]').value, sure: 'yes', reason: 'mine'})"
+        forged = f"fetch('/series/1/cancel', {{method: 'POST', body: {form}}}).then(answer => answer.status)"
+        assert opened.page.evaluate(forged) == 403
+        opened.open("/series/1")
+        assert "verified" in opened.page.inner_text("h1")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(place: Place, scheme: str, admin: Window) -> None:  # noqa: ARG001 (makes the user)
+    with window(place.browser, place.root, scheme=scheme) as opened:
+        opened.open("/login")
+        found = opened.violations()
+        opened.login("ada", PASSWORD)
+        for path in PAGES:
+            opened.open(path)
+            found += opened.violations()
+        assert found == []
+        assert opened.complaints == []
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK, WALL], ids=str)
+def test_every_page_fits(place: Place, size: tuple[int, int]) -> None:
+    with window(place.browser, place.root, size) as opened:
+        opened.login("ada", PASSWORD)
+        for path in PAGES:
+            opened.open(path)
+            assert (path, opened.overflow()) == (path, 0)
+
+
+def test_it_works_without_a_script(place: Place) -> None:
+    with window(place.browser, place.root, script=False) as opened:
+        opened.login("ada", PASSWORD)
+        opened.page.fill("#reason", "a new GPU")
+        opened.page.click("text=Pause")
+        see(opened, ".headline", "Paused by user ada: a new GPU")
+        opened.page.click("text=Resume")
+        see(opened, ".note", "works again")
+        opened.open("/series/1")
+        assert opened.page.locator(".stage img").count() == 4
+        see(opened, ".steps", " UTC")
+
+
+def test_a_held_result_is_released_after_a_restart_that_nobody_has_to_log_in_for(place: Place, admin: Window) -> None:
+    assert place.node.stop() == 0
+    place.node.extra["worker"] += "\nmaximum_rms_hu = 1e-6"
+    place.node.start()
+    place.scan(2)
+    admin.open("/series/2")
+    see(admin, ".reason.held", "the result contradicts its source")
+    admin.page.click("button:text-is('Release')")
+    see(admin, ".note", "Say why")
+    admin.page.fill("#reason", "looked at it")
+    admin.page.click("button:text-is('Release')")
+    see(admin, "main", "cannot be called back")
+    admin.page.click("text=Yes, release")
+    see(admin, "h1 .chip", "verified")
+
+
+def test_a_console_that_is_gone_is_said_and_comes_back(place: Place, admin: Window) -> None:
+    admin.open("/")
+    place.node.stop()
+    see(admin, "#freshness", "does not answer")
+    admin.complaints.clear()  # the browser tells of every connection that fails
+    place.node.start()
+    see(admin, "#freshness", "live")
+    admin.complaints.clear()
