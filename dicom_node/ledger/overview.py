@@ -6,17 +6,18 @@ Every query runs along an index, so that a million series cost no more than a hu
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select, union_all
 
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.jobs import NOWHERE
-from dicom_node.ledger.states import DeliveryState, JobState
+from dicom_node.ledger.states import DeliveryState, JobState, SeriesState
 from dicom_node.ledger.tables import audit, delivery, job, series
 
 # Where a job has nothing more to do for its PACSs, or none to go to.
 DONE = (JobState.VERIFIED, JobState.SENT, JobState.RESTORED)
 UNVERIFIED = (JobState.RESTORED, JobState.SENDING, JobState.SENT)
 AT_MOST = 20_000
+COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,20 @@ def now(database: Database) -> datetime:
     """The database's clock, by which all times here are measured."""
     with database.reading() as connection:
         return database_now(connection)
+
+
+def counts(database: Database) -> dict[str, int]:
+    """Series that arrive and jobs in each state, of each ``COUNTED`` at the most: where there are more, who counts."""
+    by_state = [
+        select(literal(str(state)).label("state"), func.count().label("number")).select_from(
+            select(job.c.id).where(job.c.state == state).limit(COUNTED).subquery()
+        )
+        for state in JobState
+    ]
+    arriving = select(func.count()).where(series.c.state == SeriesState.RECEIVING)
+    with database.reading() as connection:
+        found = {"receiving": connection.execute(arriving).scalar_one()}
+        return found | {row.state: row.number for row in connection.execute(union_all(*by_state)) if row.number}
 
 
 def finished(database: Database, within_s: float) -> list[Finished]:

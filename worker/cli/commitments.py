@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.ledger import commitment_requests, queries
-from worker.cli.act import ASKED, Reason
+from worker.acts import ASKED
+from worker.cli.act import Reason
 from worker.cli.common import DEFAULT_CONFIG, Config, console, local, node_from
 
 COLOURS = {"reported": "green", "reporting": "cyan", "waiting": "blue", "parked": "yellow"}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from dicom_node.errors import DestinationError, InputError
-from dicom_node.ledger import browse, chain, switches
-from dicom_node.send.scu import echo as send_echo
+from dicom_node.ledger import browse, chain, commitment_requests, switches
+from dicom_node.send.ways import way_to
 from worker import acts
 from worker.console.asked import Asked
 from worker.console.office import Console, back, page
@@ -64,18 +64,24 @@ def resume(console: Console, asked: Asked) -> Response:
 
 
 def echo(console: Console, asked: Asked) -> Response:
-    """Ask a PACS whether it answers."""
-    destination = console.node.destinations.get(asked.words["pacs"])
+    """Ask a destination whether it answers."""
+    destination = console.node.destinations.get(asked.words["name"])
     if destination is None:
-        raise InputError("the settings name no such PACS")
+        raise InputError("the settings name no such destination")
     settings = console.node.settings
     try:
-        send_echo(destination, settings.receive.ae_title, settings.send)
+        way_to(destination).echo(destination, settings.receive.ae_title, settings.send)
     except DestinationError as error:
         return back(console, asked, "/partners", f"✕ {_sentence(str(error))}")
-    return back(
-        console, asked, "/partners", f"✓ {destination.name} answers, and knows us as {settings.receive.ae_title}."
-    )
+    return back(console, asked, "/partners", f"✓ {destination.name} answers.")
+
+
+def report(console: Console, asked: Asked) -> Response:
+    """Decide anew on a scanner's storage commitment request, and report to it again."""
+    number, reason = asked.numbers["request"], _reason(asked) or acts.ASKED
+    done = commitment_requests.retry(console.acting(asked).database, number, reason)
+    sentence = f"Commitment request {number} is decided and reported again."
+    return back(console, asked, "/partners", sentence if done else "Its report is on its way already.")
 
 
 def verify(console: Console, asked: Asked) -> Response:

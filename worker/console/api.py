@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import browse, overview
+from dicom_node.ledger import browse, overview, queries
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.overview import Waiting
 from worker.console import facts, series_facts
@@ -76,21 +76,21 @@ def metrics_page(console: Console, asked: Asked) -> Response:
     if not let_in or hidden:
         return JSONResponse({"error": "[console] metrics_from does not name this address"}, 403)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(facts.now(console.node)))
+    registry.register(_Figures(facts.now(console.node), queries.counts(console.node.database)))
     return Response(generate_latest(registry), media_type=METRICS_TYPE)
 
 
 class _Figures(Collector):
     """The figures of one moment."""
 
-    def __init__(self, now: Now) -> None:
-        self._now = now
+    def __init__(self, now: Now, counts: dict[str, int]) -> None:
+        self._now, self._counts = now, counts
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         item, pace = self._now, self._now.pace
         waiting, unverified = item.oldest.waiting, item.oldest.unverified
-        yield _gauge("jobs", "Series that arrive and jobs, by state", "state", item.counts)
+        yield _gauge("jobs", "Series that arrive and jobs, by state", "state", self._counts)
         yield _gauge("finished_last_hour", "Jobs that came to their end within an hour", "", {"": pace.hour})
         yield _gauge("finished_last_day", "Jobs that came to their end within a day", "", {"": pace.day})
         delays = {"0.5": pace.median_s, "0.95": pace.p95_s}
@@ -112,16 +112,16 @@ class _Figures(Collector):
     def _partners(self) -> Iterator[Metric]:
         item = self._now
         yield _gauge(
-            "pacs_circuit_open",
-            "1 while a PACS does not answer",
-            "pacs",
-            {one.name: float(one.circuit is not None) for one in item.pacs},
+            "destination_circuit_open",
+            "1 while a destination does not answer",
+            "destination",
+            {one.name: float(one.circuit is not None) for one in item.destinations},
         )
         yield _gauge(
-            "pacs_waiting",
-            "Deliveries that a PACS has to get or to confirm",
-            "pacs",
-            {one.name: one.waiting for one in item.pacs},
+            "destination_waiting",
+            "Deliveries that a destination has to get or to confirm",
+            "destination",
+            {one.name: one.waiting for one in item.destinations},
         )
         yield _gauge(
             "scanner_silent_seconds",

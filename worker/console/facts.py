@@ -9,12 +9,16 @@ from pathlib import Path
 from dicom_node.ledger import circuits, overview, queries, switches, workers
 from dicom_node.ledger.circuits import CircuitView
 from dicom_node.ledger.overview import Finished, Oldest
+from dicom_node.ledger.states import CommitmentState
 from dicom_node.ledger.switches import Pause
 from dicom_node.ledger.workers import WorkerView
+from dicom_node.send.ways import way_to
 from worker.retention import filled_percent
 from worker.wiring import Node
 
 HOUR_S, DAY_S = 3600.0, 86400.0
+# What a destination is, for people, by the table of its settings.
+KINDS = {"pacs": "PACS", "dicomweb": "DICOMweb", "folder": "folder"}
 # An estimate from less progress than this would jump about.
 LEAST_PROGRESS = 0.05
 NEEDS_A_PERSON = {"held": "held, to be looked at", "failed": "failed", "parked": "parked"}
@@ -58,15 +62,12 @@ class ScannerFact:
 
 
 @dataclass(frozen=True)
-class PacsFact:
-    """A PACS of the settings; ``circuit`` is there while it does not answer."""
+class DestinationFact:
+    """A destination of the settings: its ``kind`` and ``place``, for people; ``circuit`` while it does not answer."""
 
     name: str
-    ae_title: str
-    host: str
-    port: int
-    tls: bool
-    storage_commitment: bool
+    kind: str
+    place: str
     waiting: int
     circuit: CircuitView | None
 
@@ -104,7 +105,7 @@ class Now:
     oldest: Oldest
     running: tuple[RunningFact, ...]
     processes: tuple[WorkerView, ...]
-    pacs: tuple[PacsFact, ...]
+    destinations: tuple[DestinationFact, ...]
     pause: Pause | None
     disks: tuple[Disk, ...]
     scanners: tuple[ScannerFact, ...]
@@ -114,8 +115,8 @@ class Now:
 def now(node: Node) -> Now:
     """Gather it."""
     database, at = node.database, overview.now(node.database)
-    counts, processes = queries.counts(database), tuple(workers.everyone(database))
-    pause, pacs, disks = switches.paused(database), pacs_of(node), disks_of(node)
+    counts, processes = overview.counts(database), tuple(workers.everyone(database))
+    pause, destinations, disks = switches.paused(database), destinations_of(node), disks_of(node)
     return Now(
         at=at,
         counts=counts,
@@ -123,11 +124,11 @@ def now(node: Node) -> Now:
         oldest=overview.oldest(database),
         running=running_of(node, at),
         processes=processes,
-        pacs=pacs,
+        destinations=destinations,
         pause=pause,
         disks=disks,
         scanners=scanners_of(node, at),
-        troubles=(*_obstacles(pause, processes, pacs, disks), *_wanted(counts)),
+        troubles=(*_obstacles(pause, processes, destinations, disks), *_untold(node), *_wanted(counts)),
     )
 
 
@@ -158,17 +159,16 @@ def running_of(node: Node, at: datetime) -> tuple[RunningFact, ...]:
     return tuple(found)
 
 
-def pacs_of(node: Node) -> tuple[PacsFact, ...]:
-    """Every PACS of the settings, with what waits for it."""
+def destinations_of(node: Node) -> tuple[DestinationFact, ...]:
+    """Every destination of the settings, with what waits for it."""
     waiting = overview.waiting_for(node.database)
     opened = {item.destination: item for item in circuits.opened(node.database)}
-    return tuple(
-        PacsFact(
-            item.name, item.ae_title, item.host, item.port, item.tls, item.storage_commitment,
-            waiting.get(item.name, 0), opened.get(item.name),
-        )
-        for item in node.settings.send.pacs
-    )  # fmt: skip
+    found = []
+    for name, destination in node.destinations.items():
+        way = way_to(destination)
+        kind, place = KINDS[way.kind], way.place(destination)
+        found.append(DestinationFact(name, kind, place, waiting.get(name, 0), opened.get(name)))
+    return tuple(found)
 
 
 def scanners_of(node: Node, at: datetime) -> tuple[ScannerFact, ...]:
@@ -189,7 +189,7 @@ def disks_of(node: Node) -> tuple[Disk, ...]:
 
 
 def _obstacles(
-    pause: Pause | None, processes: Sequence[WorkerView], pacs: Sequence[PacsFact], disks: Sequence[Disk]
+    pause: Pause | None, processes: Sequence[WorkerView], destinations: Sequence[DestinationFact], disks: Sequence[Disk]
 ) -> list[Trouble]:
     """Why work does not get done."""
     found = []
@@ -208,11 +208,19 @@ def _obstacles(
         if item.is_full
     ]
     found += [
-        Trouble("warn", f"PACS {item.name} does not answer: {item.circuit.reason}", "/partners")
-        for item in pacs
+        Trouble("warn", f"{item.name} does not answer: {item.circuit.reason}", "/partners")
+        for item in destinations
         if item.circuit is not None
     ]
     return found
+
+
+def _untold(node: Node) -> list[Trouble]:
+    """Scanners that asked for storage commitment and could not be told."""
+    return [
+        Trouble("warn", f"{item.calling_ae} was not told of its storage commitment: {item.reason}", "/partners")
+        for item in queries.commitment_requests(node.database, CommitmentState.PARKED, limit=5)
+    ]
 
 
 def _wanted(counts: dict[str, int]) -> list[Trouble]:

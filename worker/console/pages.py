@@ -78,7 +78,7 @@ def workers_page(console: Console, asked: Asked) -> Response:
     return page(
         console, asked, "workers.html",
         processes=workers.everyone(database), pause=switches.paused(database),
-        running=facts.running_of(console.node, overview.now(database)), counts=queries.counts(database),
+        running=facts.running_of(console.node, overview.now(database)), counts=overview.counts(database),
     )  # fmt: skip
 
 
@@ -90,7 +90,8 @@ def partners(console: Console, asked: Asked) -> Response:
     listener = node.settings.receive
     return page(
         console, asked, "partners.html",
-        pacs=facts.pacs_of(node), scanners=facts.scanners_of(node, at), refused=refused, listener=listener,
+        destinations=facts.destinations_of(node), commitments=queries.commitment_requests(node.database, limit=20),
+        scanners=facts.scanners_of(node, at), refused=refused, listener=listener,
     )  # fmt: skip
 
 

@@ -6,13 +6,14 @@ They hold grey values and nothing else: no text, no metadata. They may be delete
 import hashlib
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from pydicom import dcmread
+from pydicom.uid import CTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from dicom_node import durable
 from dicom_node.derive.manifest import load_series
@@ -28,6 +29,7 @@ from worker.wiring import Node
 
 PLANES = ("coronal", "sagittal")
 KINDS = ("thick", "thin")
+
 LONGEST = 640  # pixels
 # The lung window (centre -600, width 1500) hides what slices are restored for elsewhere; this shows both.
 DARKEST_HU, BRIGHTEST_HU = -1100.0, 300.0
@@ -106,19 +108,21 @@ def _thick_cuts(node: Node, stack: ThickSeries) -> tuple[FloatArray, FloatArray]
 
 
 def _thin_cuts(result: Path) -> tuple[FloatArray, FloatArray]:
-    series = load_series(result)
-    slices = [item.path for item in series.instances if item.series_instance_uid == series.series_instance_uid]
-    return _cuts(_hounsfield(path) for path in slices)
+    """Of the slices; of the enhanced image's frames where there are no slices."""
+    instances = load_series(result).instances
+    slices = [item.path for item in instances if item.sop_class_uid == CTImageStorage]
+    frames = [item.path for item in instances if item.sop_class_uid == LegacyConvertedEnhancedCTImageStorage]
+    return _cuts(image for path in slices or frames for image in _hounsfield(path))
 
 
-def _hounsfield(path: Path) -> FloatArray:
-    """One of our own results."""
+def _hounsfield(path: Path) -> Iterator[FloatArray]:
+    """The slices of one of our own images: stored values are HU (``dicom_node.derive.pixels``)."""
     try:
-        dataset = dcmread(path)
-        stored: npt.NDArray[np.float32] = dataset.pixel_array.astype(np.float32)
-        return stored * np.float32(dataset.RescaleSlope) + np.float32(dataset.RescaleIntercept)
+        stored: npt.NDArray[np.int16] = dcmread(path).pixel_array
     except Exception as error:
         raise StorageError(f"{path.name} of the result cannot be read ({type(error).__name__})") from error
+    for image in stored if stored.ndim == 3 else stored[np.newaxis]:
+        yield image.astype(np.float32)
 
 
 def _cuts(slices: Iterable[FloatArray]) -> tuple[FloatArray, FloatArray]:

@@ -24,6 +24,9 @@ MEANINGS: Mapping[str, str] = {
     "superseded": "More images came, and a newer result takes the place of this one.",
     "pending": "Waits to be sent to this PACS.",
     "verifying": "The PACS is being asked whether it has every image.",
+    "waiting": "Waits for images that are on their way, or for the next try.",
+    "reporting": "The scanner is being told.",
+    "reported": "The scanner has taken the report.",
     "ready": "Works, or waits for work.",
     "refusing": "Does not take work, for the reason given.",
     "stopping": "Finishes what it has in hand, then ends.",
@@ -31,7 +34,9 @@ MEANINGS: Mapping[str, str] = {
     "thin": "As restored by this node: more slices, closer together.",
     "AE title": "Application Entity title: the name by which a DICOM device is called.",
     "PACS": "Picture Archiving and Communication System: the archive that radiologists read from.",
-    "C-ECHO": "DICOM's ping: asks whether the other side answers and knows us.",
+    "echo": "Asks whether the other side answers and knows us; for a PACS by C-ECHO.",
+    "DICOMweb": "DICOM over the web's own protocol, HTTP.",
+    "storage commitment": "A scanner asks this node to promise that it keeps its images, to delete its own.",
     "UID": "Unique identifier: the number by which DICOM names a series or an image.",
     "HU": "Hounsfield unit: the scale of CT density; air is -1000, water 0.",
     "median": "Half of the series were faster than this.",
@@ -52,7 +57,8 @@ MEANINGS: Mapping[str, str] = {
 ICONS: Mapping[str, str] = {
     "receiving": "↓", "complete": "✓", "queued": "…", "running": "▸", "restored": "◆", "sending": "↑", "sent": "↑",
     "verified": "✓", "skipped": "–", "held": "‖", "failed": "✕", "parked": "P", "cancelled": "∅", "superseded": "»",
-    "pending": "…", "verifying": "?", "ready": "✓", "refusing": "✕", "stopping": "■",
+    "pending": "…", "verifying": "?", "waiting": "…", "reporting": "↑", "reported": "✓",
+    "ready": "✓", "refusing": "✕", "stopping": "■",
 }  # fmt: skip
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 

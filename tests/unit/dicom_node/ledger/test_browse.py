@@ -71,6 +71,7 @@ def test_the_overview_says_what_waits_runs_and_ended(database: Database) -> None
     three(database)
     oldest = overview.oldest(database)
     assert oldest.waiting is None
+    assert overview.counts(database) == {"receiving": 1, "restored": 1, "held": 1}
     assert oldest.unverified is not None
     assert oldest.unverified.series_id == 1
     assert [(item.ae_title, item.series_id) for item in overview.scanners(database)] == [("CT1", 3)]

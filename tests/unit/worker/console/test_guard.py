@@ -12,7 +12,8 @@ from worker.wiring import Node
 GUARDED = [door for door in DOORS if door.role is not None]
 OPEN = {"/login", "/first", "/healthz", "/readyz", "/metrics"}
 EXAMPLES = {
-    "{series:int}": "1", "{job:int}": "1", "{act}": "cancel", "{pacs}": "main", "{plane}": "coronal", "{kind}": "thin",
+    "{series:int}": "1", "{job:int}": "1", "{act}": "cancel", "{name}": "main",
+    "{request:int}": "1", "{plane}": "coronal", "{kind}": "thin",
 }  # fmt: skip
 
 
