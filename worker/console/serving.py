@@ -10,6 +10,7 @@ from dicom_node.errors import SettingsError
 from worker.console.app import make_app
 from worker.console.entering import FIRST
 from worker.console.office import open_console
+from worker.console.patience import ImpatientProtocol
 from worker.wiring import Node
 
 KEEP_ALIVE_S = 15
@@ -31,7 +32,8 @@ class ConsoleServer:
         self._socket = _listen(node)
         settings = node.settings.console
         config = uvicorn.Config(
-            make_app(self._console), lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+            make_app(self._console), http=ImpatientProtocol, lifespan="off", ws="none", log_config=None,
+            access_log=False, server_header=False,
             proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_keep_alive=KEEP_ALIVE_S, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=STOP_S,
             ssl_certfile=settings.certificate, ssl_keyfile=settings.key,

@@ -1,11 +1,16 @@
 """The guard in front of every page: who asks, may they, did they mean it."""
 
+import socket
+from urllib.parse import urlsplit
+
+import pytest
 from sqlalchemy import text
 
 from dicom_node.ledger import queries, switches
 from dicom_node.ledger.users import Role
 from tests.unit.worker.console.conftest import As
 from tests.unit.worker.console.visitor import Visitor
+from worker.console import patience
 from worker.console.doors import DOORS, Door
 from worker.wiring import Node
 
@@ -100,6 +105,18 @@ def test_a_deed_is_never_a_get(operator: Visitor, node: Node) -> None:
 def test_what_is_too_long_is_not_read(operator: Visitor) -> None:
     answer = operator.send("/pause", b"reason=" + b"x" * 100_000)
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: localh"])
+def test_who_does_not_finish_a_request_is_hung_up_on(
+    stranger: Visitor, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(patience, "HEADERS_S", 0.2)
+    place = urlsplit(stranger.server.local_url)
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as connection:
+        connection.sendall(begun)
+        assert connection.recv(1) == b""
+    assert stranger.get("/healthz").status == 200
 
 
 def test_a_page_that_there_is_not_is_a_sentence(viewer: Visitor) -> None:
