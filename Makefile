@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom test-console console-pictures bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
+.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom test-console bench-console console-pictures bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ test-console: setup system ## the console by HTTP and in a headless browser (min
 
 console-pictures: setup system ## pictures of every page of the console for docs/images (minutes)
 	$(BIN)/python -m tests.bench.console docs/images
+
+bench-console: setup system ## what a million series cost each page of the console (ten minutes)
+	$(BIN)/python -m tests.bench.console_rows tests/bench/results/console.json
 
 test-dicom: setup system ## what leaves the node, judged by dciodvfy, dcentvfy, dcm2niix and real PACSs
 	$(BIN)/python -m pytest -m dicom

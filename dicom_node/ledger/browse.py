@@ -109,7 +109,7 @@ def entry(database: Database, series_id: int) -> SeriesEntry | None:
         return found[0] if found else None
 
 
-def instances_of(database: Database, series_id: int, limit: int = 2000) -> list[InstanceView]:
+def instances_of(database: Database, series_id: int, limit: int = PAGE) -> list[InstanceView]:
     """Images of a series in the order they came."""
     columns = [instance.c[name] for name in InstanceView.__annotations__]
     with database.reading() as connection:

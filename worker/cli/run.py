@@ -58,6 +58,7 @@ def console_alone(config: Config = DEFAULT_CONFIG) -> None:
     server.start()
     _tell_of_console(server)
     systemd.notify(systemd.READY)
+    systemd.watch(server.is_alive)
     stopping.wait()
     server.stop()
     node.database.close()

@@ -24,6 +24,8 @@ STEPS = (
     ("complete", "complete"), ("job.running", "running"), ("job.restored", "restored"), ("job.sent", "sent"),
     ("job.verified", "verified"),
 )  # fmt: skip
+# Images of one series that a page, and that /api lists.
+SHOWN, ALL = 100, 10_000
 ENDED_ELSEWHERE = ("held", "failed", "parked", "cancelled", "skipped", "superseded")
 CANCELLABLE = tuple(str(state) for state in JobState if state not in ("verified", "cancelled", "superseded", "skipped"))
 WAITING = ("queued", "running", "restored", "sending")
@@ -117,7 +119,7 @@ def detail_of(node: Node, series_id: int, *, drawn: bool = True) -> Detail | Non
     Parameters
     ----------
     drawn : bool
-        Also read the positions of its slices from the spool.
+        For a page: with the positions of its slices, read from the spool, and the first ``SHOWN`` images alone.
     """
     entry = browse.entry(node.database, series_id)
     if entry is None:
@@ -129,7 +131,8 @@ def detail_of(node: Node, series_id: int, *, drawn: bool = True) -> Detail | Non
         )
         for job in series.jobs
     )
-    return Detail(series, jobs, tuple(browse.instances_of(node.database, series_id)), tuple(history))
+    instances = tuple(browse.instances_of(node.database, series_id, SHOWN if drawn else ALL))
+    return Detail(series, jobs, instances, tuple(history))
 
 
 def _fact(entry: SeriesEntry) -> SeriesFact:

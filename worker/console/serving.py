@@ -24,7 +24,7 @@ class ConsoleServer:
     Raises
     ------
     SettingsError
-        No port is set, or it cannot be listened on.
+        No port is set, it cannot be listened on, or the certificate cannot be used.
     """
 
     def __init__(self, node: Node) -> None:
@@ -38,6 +38,10 @@ class ConsoleServer:
             timeout_keep_alive=KEEP_ALIVE_S, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=STOP_S,
             ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
         )  # fmt: skip
+        try:
+            config.load()
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(f"[console] certificate and key cannot be used: {error}") from error
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="console", daemon=True)
 
@@ -57,6 +61,10 @@ class ConsoleServer:
         """Where whoever reads this process's output makes the first user; empty once there is one."""
         token = self._console.accounts.first_token
         return f"{self.url}{FIRST}?token={token}" if token else ""
+
+    def is_alive(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Serve."""

@@ -36,12 +36,13 @@ def until_heard(channel: socket.socket, message: str) -> list[str]:
     return heard
 
 
-@pytest.mark.parametrize("command", ["up", "clock", "listen", "worker"])
+@pytest.mark.parametrize("command", ["up", "clock", "listen", "worker", "console"])
 def test_each_service_says_that_it_is_ready_lives_and_stops(
     tmp_path: Path, notified: socket.socket, command: str
 ) -> None:
     broker = f'wiring = "celery"\nbroker_url = "redis://127.0.0.1:{free_port()}/0"'  # nothing listens there
     lines = {"receive": f"port = {free_port()}", "worker": "tick_s = 0.1" if command == "up" else broker}
+    lines["console"] = f"port = {free_port()}"
     settings = settings_file(tmp_path, f"sqlite:///{tmp_path}/ledger.sqlite", lines)
     environment = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
     program = [str(Path(sys.executable).with_name("thinslice")), command, "--config", str(settings)]
@@ -83,7 +84,8 @@ def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "unit", ["thinslice", "thinslice-listen@", "thinslice-clock", "thinslice-worker@", "thinslice-sender"]
+    "unit",
+    ["thinslice", "thinslice-listen@", "thinslice-clock", "thinslice-worker@", "thinslice-sender", "thinslice-console"],
 )
 def test_unit_files_are_sound(repository: Path, tmp_path: Path, unit: str) -> None:
     text = (repository / "deploy" / "systemd" / f"{unit}.service").read_text(encoding="utf-8")
