@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, StringConstraints, ValidationError
+from pydantic import Field, IPvAnyNetwork, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import SettingsError
@@ -81,6 +81,12 @@ class ConsoleSettings(Table):
     silent_hours: Annotated[float, Field(gt=0)] = 24.0
     previews: Path = Path("var/previews")
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or neither")
+        return self
+
 
 class Settings(BaseSettings):
     """Every table of settings.toml."""
@@ -153,8 +159,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "[receive].storage_commitment needs a [[receive.peers]] with host and port: "
             "a commitment is reported on a connection that the node opens"
         )
-    if (settings.console.certificate is None) != (settings.console.key is None):
-        yield "[console] certificate and key belong together: give both or neither"
     if receive.share_port and settings.ledger.url.startswith("sqlite"):
         yield (
             "[receive].share_port is for several listeners, which need one PostgreSQL ledger: "

@@ -16,10 +16,12 @@ from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.states import JobState
 from sr_engine.errors import EngineError
+from sr_engine.volume import ModelIdentity
 from worker.console import facts, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console, page
 from worker.console.previews import PLANES
+from worker.wiring import engines
 
 REFUSED = "association.refused"
 LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
@@ -113,10 +115,8 @@ def about(console: Console, asked: Asked) -> Response:
         "system": f"{platform.system()} {platform.machine()}",
         "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
     }
-    model, card, trouble = _model(console)
-    return page(
-        console, asked, "about.html", programs=programs, versions=versions, model=model, card=card, trouble=trouble
-    )
+    models, trouble = _models(console)
+    return page(console, asked, "about.html", programs=programs, versions=versions, models=models, trouble=trouble)
 
 
 def number(asked: Asked, name: str) -> int | None:
@@ -132,16 +132,20 @@ def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
 
 
-def _model(console: Console) -> tuple[Any, dict[str, Any], str]:
-    """The network that restores, the card of its weights, and why it cannot."""
+def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]], str]:
+    """The networks that restore, each with the card of its weights; and why one cannot."""
+    settings, found = console.node.settings, []
     try:
-        model = console.node.model
+        models = console.node.models
     except EngineError as error:
-        return None, {}, str(error)
-    weights = console.node.settings.engine.weights
-    path = weights or Path(migrations.__file__).parents[1] / "sr_engine" / "weights" / f"{model.name}.safetensors"
-    card = path.with_suffix(".json")
-    return model, json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}, ""
+        return [], str(error)
+    for engine in engines(settings):
+        model = models[engine.network]
+        shipped = Path(migrations.__file__).parents[1] / "sr_engine" / "weights" / f"{model.name}.safetensors"
+        card = (engine.weights or shipped).with_suffix(".json")
+        content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
+        found.append((model, content))
+    return found, ""
 
 
 def _quarantine(console: Console) -> int:

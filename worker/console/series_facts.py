@@ -11,6 +11,7 @@ from dicom_node.ledger import browse
 from dicom_node.ledger.browse import InstanceView, SeriesEntry
 from dicom_node.ledger.queries import AuditView, DeliveryView, JobView
 from dicom_node.ledger.states import JobState, SeriesState
+from dicom_node.plans import Plan
 from worker.console.stack_drawing import Drawing, draw
 from worker.wiring import Node
 
@@ -42,6 +43,8 @@ class JobFact:
     slices: int
     thin_slices: int | None
     model_name: str
+    rule: str
+    plan: Plan
     progress: float
     attempt: int
     derived_series_uid: str | None

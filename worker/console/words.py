@@ -51,6 +51,12 @@ MEANINGS: Mapping[str, str] = {
     "roughness_ratio": "How much neighbouring slices differ, against straight lines between thick ones (1 = equal).",
     "laa950_percent": "Low attenuation area: per cent of the lung below -950 HU in the result.",
     "source_laa950_percent": "The same in what the scanner sent.",
+    "window_seam": "Steps between slices where two windows of the network meet, against those elsewhere (1 = no seam).",
+    "tile_seam": "Steps inside slices where two tiles meet, against those elsewhere (1 = no seam).",
+    "beyond_neighbours_percent": "Voxels more than 200 HU beyond all of the three nearest thick slices.",
+    "beyond_range_percent": "Voxels more than 50 HU beyond everything in the source.",
+    "max_slice_shift_hu": "How far the mean of any one slice lies beyond those of the nearest thick ones.",
+    "rule": "The first of the node's rules that this series fits: it says with which network, and where to.",
     "network_rms_hu": "How far the network's own output was off, before it was made consistent with its source.",
 }  # fmt: skip
 # Each state has a shape of its own, so that colour is never the only sign.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.ledger import circuits, jobs, overview, queries, receipts, workers
+from dicom_node.ledger import circuits, jobs, overview, queries, workers
 from dicom_node.ledger.overview import Finished
 from tests.phantom import chest, write_dicom
 from tests.unit.dicom_node.ledger.rows import claimed, queue
 from tests.unit.worker.nodes import open_at
-from tests.unit.worker.rows import queue_series, received
+from tests.unit.worker.rows import enter_images, queue_series
 from worker.console import facts, series_facts, words
 from worker.console.stack_drawing import draw
 from worker.steps.judge import judge_series
@@ -70,8 +70,7 @@ def test_a_stack_is_drawn_with_its_gap(tmp_path: Path) -> None:
 
 def _with_gap(node: Node, folder: Path) -> int:
     images = write_dicom(chest(shape=(21, 64, 64), pixel_mm=5.4).thick, folder, seed=8, missing=(2,))
-    receipts.record(node.database, [received(path) for path in images], quiet_s=0)
-    number = max(receipts.due_series(node.database))
+    number = enter_images(node, images)
     judge_series(node, number)
     (job,) = queries.jobs_of(node.database, number)
     return job.id

@@ -25,7 +25,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     folder = tmp_path_factory.mktemp("node")
     node = open_at(folder, console=f'port = 0\npreviews = "{folder}/previews"')
     job = queue_series(node, folder / "scan")
-    assert restore_next(node, node.model.digest, lambda _claim: None)
+    assert restore_next(node, node.model_digests, lambda _claim: None)
     assert view(node, job).result
     return node
 
