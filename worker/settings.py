@@ -81,6 +81,16 @@ class ConsoleSettings(Table):
     silent_hours: Annotated[float, Field(gt=0)] = 24.0
     previews: Path = Path("var/previews")
 
+    @property
+    def by_tls(self) -> bool:
+        """Whether people reach it by TLS, ours or a proxy's."""
+        return self.certificate is not None or self.public_url.startswith("https://")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it listens to this machine alone."""
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.certificate is None) != (self.key is None):

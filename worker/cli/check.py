@@ -15,7 +15,7 @@ from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
-from worker.settings import Settings
+from worker.settings import ConsoleSettings, Settings
 from worker.wiring import open_node, prepare
 
 
@@ -29,9 +29,10 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
         _check_folder(name, folder)
         console.print(f"[green]ok[/]  {name:<9}  {escape(str(folder))}")
     for kind, port in ports(settings.receive).items():
-        _check_port(settings.receive.host, port)
+        _check_port(settings.receive.host, port, "receive")
         console.print(f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
     _check_tls(settings)
+    _check_console(settings.console)
     node = open_node(settings, "check")
     for model in node.models.values():
         weights = f"weights {model.version}" if model.learned else "needs no weights"
@@ -83,13 +84,22 @@ def _check_tls(settings: Settings) -> None:
         client_context(settings.send.tls)
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_console(settings: ConsoleSettings) -> None:
+    if settings.port is None:
+        return
+    _check_port(settings.host, settings.port, "console")
+    console.print(f"[green]ok[/]  console    {settings.host}:{settings.port}")
+    if not settings.is_local and not settings.by_tls:
+        console.print("[yellow]--[/]  console    others can read passwords on the way: use TLS, see settings.toml")
+
+
+def _check_port(host: str, port: int, table: str) -> None:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         taken = port and probe.connect_ex((host, port)) == 0
     if taken:
         raise NodeError(
-            f"port {port} is in use (by this node, if it runs): choose another [receive].port or stop that program"
+            f"port {port} is in use (by this node, if it runs): choose another [{table}].port or stop that program"
         )
 
 

@@ -47,15 +47,17 @@ def make_app(console: Console) -> ASGIApp:
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         exception_handlers={HTTPException: _not_found(console)},  # type: ignore[dict-item] # Starlette's own example
     )
-    return _Headed(TrustedHostMiddleware(app, hosts(console.settings), www_redirect=False), by_tls=console.by_tls)
+    return _Headed(
+        TrustedHostMiddleware(app, hosts(console.settings), www_redirect=False), by_tls=console.settings.by_tls
+    )
 
 
 def hosts(settings: ConsoleSettings) -> list[str]:
     """Names by which the console may be called: its public one, and this machine's own where it listens there."""
-    public = urlsplit(settings.public_url).hostname
-    local = ["127.0.0.1", "localhost"] if settings.host in ("127.0.0.1", "localhost", "::1", "0.0.0.0") else []  # noqa: S104
-    named = [settings.host] if settings.host not in ("0.0.0.0", "::") else []  # noqa: S104
-    return [*dict.fromkeys([*([public] if public else []), *named, *local])]
+    public, everywhere = urlsplit(settings.public_url).hostname, settings.host in ("0.0.0.0", "::")  # noqa: S104
+    own = [] if everywhere else [settings.host]
+    local = ["127.0.0.1", "localhost"] if everywhere or settings.is_local else []
+    return list(dict.fromkeys([*([public] if public else []), *own, *local]))
 
 
 def answer(console: Console, door: Door, asked: Asked) -> Response:

@@ -38,7 +38,7 @@ def logout(console: Console, asked: Asked) -> Response:
     if asked.session is not None:
         console.accounts.logout(asked.session)
     response = RedirectResponse(LOGIN, 303)
-    response.delete_cookie(console.cookie, secure=console.by_tls, httponly=True, samesite="strict")
+    response.delete_cookie(console.cookie, secure=console.settings.by_tls, httponly=True, samesite="strict")
     return response
 
 
@@ -64,7 +64,7 @@ def make_first(console: Console, asked: Asked) -> Response:
 def _in(console: Console, token: str, to: str) -> Response:
     response = RedirectResponse(to, 303)
     console.keep(response, console.cookie, token, console.settings.session_hours * HOUR_S)
-    response.delete_cookie(FORM_COOKIE, secure=console.by_tls, httponly=True, samesite="strict")
+    response.delete_cookie(FORM_COOKIE, secure=console.settings.by_tls, httponly=True, samesite="strict")
     return response
 
 

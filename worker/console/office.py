@@ -58,12 +58,7 @@ class Console:
     @property
     def cookie(self) -> str:
         """Name of the session's cookie; with the prefix no other host can set it (RFC 6265bis 4.1.3.2)."""
-        return "__Host-thinslice" if self.by_tls else "thinslice"
-
-    @property
-    def by_tls(self) -> bool:
-        """Whether people reach the console by TLS."""
-        return self.settings.certificate is not None or self.settings.public_url.startswith("https://")
+        return "__Host-thinslice" if self.settings.by_tls else "thinslice"
 
     def acting(self, asked: Asked) -> Node:
         """The node in the name of who asks, for the audit trail."""
@@ -73,7 +68,7 @@ class Console:
     def keep(self, response: Response, name: str, value: str, seconds: float | None = None) -> None:
         """Set a cookie that only this site's own pages send back, and that no script reads."""
         age = None if seconds is None else int(seconds)
-        response.set_cookie(name, value, max_age=age, secure=self.by_tls, httponly=True, samesite="strict")
+        response.set_cookie(name, value, max_age=age, secure=self.settings.by_tls, httponly=True, samesite="strict")
 
 
 Handler = Callable[[Console, Asked], Response]

@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_node.ledger import browse
+from dicom_node.ledger import acts, browse
 from dicom_node.ledger.browse import InstanceView, SeriesEntry
 from dicom_node.ledger.queries import AuditView, DeliveryView, JobView
-from dicom_node.ledger.states import JobState, SeriesState
+from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
 from dicom_node.plans import Plan
 from worker.console.stack_drawing import Drawing, draw
 from worker.wiring import Node
@@ -28,8 +28,8 @@ STEPS = (
 # Images of one series that a page, and that /api lists.
 SHOWN, ALL = 100, 10_000
 ENDED_ELSEWHERE = ("held", "failed", "parked", "cancelled", "skipped", "superseded")
-CANCELLABLE = tuple(str(state) for state in JobState if state not in ("verified", "cancelled", "superseded", "skipped"))
-WAITING = ("queued", "running", "restored", "sending")
+CANCELLABLE = frozenset(sources(JOB_MOVES, JobState.CANCELLED))
+WAITING = frozenset(map(str, acts.WAITING))
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class SeriesFact:
         states = {job.state for job in self.jobs}
         doubted = any(job.state == "held" and job.has_result for job in self.jobs)
         found = {"release", "reject"} if doubted else set()
-        found |= {"cancel"} if states & set(CANCELLABLE) else set()
-        found |= {"prioritise"} if states & set(WAITING) else set()
+        found |= {"cancel"} if states & CANCELLABLE else set()
+        found |= {"prioritise"} if states & WAITING else set()
         again = {"failed", "cancelled", "parked", "held", "skipped", "sent", "restored"}
         return frozenset(found | ({"retry"} if states & again else set()))
 

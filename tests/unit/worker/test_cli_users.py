@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from dicom_node.errors import InputError, SettingsError
 from dicom_node.ledger import users
+from tests.servers import free_port
 from tests.unit.worker.nodes import open_at
 from worker.cli.main import app
 from worker.console.serving import ConsoleServer
@@ -50,6 +51,19 @@ def test_what_cannot_be_is_a_sentence(node: Node) -> None:
     assert isinstance(admin(node, "add", "a b", answer=TWICE).exception, InputError)
     assert isinstance(admin(node, "add", "ada", answer="short\nshort\n").exception, InputError)
     assert isinstance(admin(node, "disable", "nobody").exception, InputError)
+
+
+def test_check_config_names_the_console_and_warns_of_open_lines(tmp_path: Path) -> None:
+    checked = {}
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+        folder = tmp_path / host
+        folder.mkdir()
+        open_at(folder, receive="port = 0", console=f'port = {free_port()}\nhost = "{host}"')
+        runner = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1"})
+        checked[host] = runner.invoke(app, ["check-config", "--config", str(folder / "settings.toml")]).output
+    assert "ok  console    127.0.0.1:" in checked["127.0.0.1"]
+    assert "read passwords" not in checked["127.0.0.1"]
+    assert "read passwords" in checked["0.0.0.0"]  # noqa: S104
 
 
 def test_the_console_says_why_it_cannot_listen(tmp_path: Path, node: Node) -> None:
