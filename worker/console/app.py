@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_node.errors import InputError, LedgerError, NodeError
-from worker.console.asked import Asked, Unreadable, read
+from worker.console.asked import Asked, Unreadable, bare, read
 from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, Door
 from worker.console.office import STATIC, Console, problem
 from worker.settings import ConsoleSettings
@@ -37,6 +37,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+ASTRAY = {404: "There is no such page.", 405: "Nothing of that kind can be done here."}
 ONE_YEAR_OF_TLS = "max-age=31536000"
 
 
@@ -45,7 +46,7 @@ def make_app(console: Console) -> ASGIApp:
     routes = [Route(door.path, _endpoint(console, door), methods=[door.method]) for door in DOORS]
     app = Starlette(
         routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
-        exception_handlers={HTTPException: _not_found(console)},  # type: ignore[dict-item] # Starlette's own example
+        exception_handlers={HTTPException: _astray(console)},  # type: ignore[dict-item] # Starlette's own example
     )
     return _Headed(
         TrustedHostMiddleware(app, hosts(console.settings), www_redirect=False), by_tls=console.settings.by_tls
@@ -117,20 +118,21 @@ def _endpoint(console: Console, door: Door) -> Callable[[Request], Awaitable[Res
         try:
             asked = await read(request)
         except Unreadable as error:
-            return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
+            response = await run_in_threadpool(_tell, console, door, bare(request), error.status, str(error))
+            response.headers["Connection"] = "close"  # what is left of the form is not read
+            return response
         return await run_in_threadpool(answer, console, door, asked)
 
     return endpoint
 
 
-def _not_found(console: Console) -> Callable[[Request, HTTPException], Awaitable[Response]]:
-    lost = Door("GET", "/", lambda console, asked: problem(console, asked, 404, "There is no such page."), None)
+def _astray(console: Console) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+    """What is said where no door is: to somebody who is logged in, with the way to the others."""
 
     async def handler(request: Request, error: HTTPException) -> Response:
-        if error.status_code != 404:
-            return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-        asked = Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
-        return await run_in_threadpool(answer, console, lost, asked)
+        sentence = ASTRAY.get(error.status_code, error.detail)
+        door = Door("GET", "", lambda console, asked: problem(console, asked, error.status_code, sentence), None)
+        return await run_in_threadpool(answer, console, door, bare(request))
 
     return handler
 

@@ -89,6 +89,11 @@ async def read(request: Request) -> Asked:
     )
 
 
+def bare(request: Request) -> Asked:
+    """A request of which nothing but the cookies is looked at."""
+    return Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
+
+
 async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():

@@ -105,6 +105,7 @@ def test_a_deed_is_never_a_get(operator: Visitor, node: Node) -> None:
 def test_what_is_too_long_is_not_read(operator: Visitor) -> None:
     answer = operator.send("/pause", b"reason=" + b"x" * 100_000)
     assert answer.status == 413
+    assert "The form is longer than anything" in answer.text
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: localh"])
@@ -123,6 +124,7 @@ def test_a_page_that_there_is_not_is_a_sentence(viewer: Visitor) -> None:
     for path in ("/nowhere", "/series/99", "/series/1/1/../../etc-passwd.png"):
         answer = viewer.get(path)
         assert answer.status in (400, 404)
+        assert "That did not work" in answer.text or path.endswith(".png")
         assert "Traceback" not in answer.text
     assert "There is no series 99." in viewer.get("/series/99").text
 
