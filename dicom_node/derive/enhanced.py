@@ -42,6 +42,7 @@ def enhanced_image(source: FormSource) -> Dataset:
     if "ContrastBolusAgent" not in source.plan.shared:
         image.pop("ContrastBolusAgent", None)  # highdicom writes it, empty, without a contrast medium
     finish(image, source, "enhanced")
+    _settle_unassigned(image)
     image.add_new("PixelData", "OW", _pixels(image, source))
     return image
 
@@ -73,6 +74,16 @@ def _settle_dimensions(image: Dataset, uid: str) -> None:
     """Highdicom's Dimension Organization UID is random."""
     for item in (*image.get("DimensionOrganizationSequence", ()), *image.get("DimensionIndexSequence", ())):
         item.DimensionOrganizationUID = uid
+
+
+def _settle_unassigned(image: Dataset) -> None:
+    """Highdicom repeats, as the slices' headers have it, what the image itself says: there without the patient."""
+    shared = image.SharedFunctionalGroupsSequence[0]
+    (rest,) = shared.get("UnassignedSharedConvertedAttributesSequence") or (Dataset(),)
+    for keyword in [element.keyword for element in rest if element.keyword in image]:
+        del rest[keyword]
+    if not rest:
+        shared.pop("UnassignedSharedConvertedAttributesSequence", None)
 
 
 def _settle_references(image: Dataset, source: FormSource) -> None:

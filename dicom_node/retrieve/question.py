@@ -136,6 +136,8 @@ def _study_level(question: Question) -> Dataset:
     keys.QueryRetrieveLevel = "STUDY"
     keys.PatientID, keys.AccessionNumber = question.patient_id, question.accession
     keys.StudyInstanceUID, keys.StudyDate, keys.StudyDescription = question.study_uid, question.date, ""
+    if not (question.patient_id + question.accession).isascii():
+        keys.SpecificCharacterSet = "ISO_IR 192"  # says how the keys themselves are written (PS3.4 C.4.1.1.3.1)
     return keys
 
 

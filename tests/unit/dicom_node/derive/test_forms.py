@@ -143,6 +143,14 @@ def test_the_enhanced_image_is_marked_frame_by_frame(thick: ThickSeries, tmp_pat
     ]
 
 
+def test_the_enhanced_image_says_nothing_twice(thick: ThickSeries, tmp_path: Path) -> None:
+    """What is left over from the slices holds no second, empty patient."""
+    image = made(thick, tmp_path / "out")["enhanced"]
+    (rest,) = image.SharedFunctionalGroupsSequence[0].UnassignedSharedConvertedAttributesSequence
+    assert "KVP" in rest
+    assert [element.keyword for element in rest if element.keyword in image] == []
+
+
 def test_the_enhanced_image_may_stand_in_place_of_the_slices(thick: ThickSeries, tmp_path: Path) -> None:
     written = write(thick, tmp_path / "out", DeriveSettings(forms=("enhanced", "report", "notice")))
     assert [item.path.name for item in written.instances] == ["enhanced.dcm", "report.dcm", "notice.dcm"]

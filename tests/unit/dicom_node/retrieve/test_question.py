@@ -84,6 +84,18 @@ def test_a_description_is_shown_in_any_script_and_without_what_moves_the_cursor(
     assert found.description == "Thorax nüchtern[2J 肺"
 
 
+@pytest.mark.parametrize(("patient_id", "expected"), [("P1", None), ("П1", "ISO_IR 192")])
+def test_keys_say_how_they_are_written(patient_id: str, expected: str | None) -> None:
+    asked: list[str | None] = []
+
+    def nothing(keys: Dataset, _maximum: int) -> list[Dataset]:
+        asked.append(keys.get("SpecificCharacterSet"))
+        return []
+
+    find_series(nothing, Question(patient_id=patient_id), 10)
+    assert asked == [expected]
+
+
 def test_more_series_than_allowed_are_too_many() -> None:
     many = [slices(1, series=f"s{number}")[0] for number in range(4)]
     assert len(find_series(asking(Archive(many)), Question(patient_id="P1"), 4)) == 4
