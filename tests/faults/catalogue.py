@@ -177,9 +177,9 @@ Seconds from kill -9 to the next claim of its job, with the settings that the pr
 |---|---|---|---|
 {rows}
 
-`make fuzz SECONDS=300`: 3.7 million inputs, nothing broke; twenty minutes of compressed frames alone: 63,358, nothing. Earlier
-runs found a UID of no length and a commitment report that cannot be read, which were answered as faults of ours. Both are
-kept in `tests/fuzz/found`.
+`make fuzz SECONDS=300`: 3.7 million inputs, nothing broke; twenty minutes of compressed frames alone: 63,358, nothing.
+Earlier runs found a UID of no length and a commitment report that cannot be read, which were answered as faults of
+ours. Both are kept in `tests/fuzz/found`.
 
 Five soaks of ten minutes, two at a time, the last beside a bench:
 
