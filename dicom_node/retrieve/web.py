@@ -143,7 +143,9 @@ def _resource(keys: Dataset) -> tuple[str, dict[str, Any]]:
         "SERIES": (f"studies/{study}/series", ("StudyInstanceUID",)),
         "IMAGE": (f"studies/{study}/series/{series}/instances", ("StudyInstanceUID", "SeriesInstanceUID")),
     }[keys.QueryRetrieveLevel]
-    others = [item for item in keys if item.keyword not in ("QueryRetrieveLevel", *given)]
+    # Of an identifier alone; what is asked by a URL is UTF-8.
+    dimse = ("QueryRetrieveLevel", "SpecificCharacterSet")
+    others = [item for item in keys if item.keyword not in (*dimse, *given)]
     matched = {item.keyword: str(item.value) for item in others if item.value}
     return path, matched | {"includefield": [item.keyword for item in others]}
 

@@ -231,3 +231,17 @@ def test_keys_are_asked_as_they_are() -> None:
     (query,) = seen
     assert (query["path"], query["PatientID"], query["StudyDate"]) == ("/dicom-web/studies", ["A&B=C"], ["20240101-"])
     assert "StudyDescription" in query["includefield"]
+
+
+def test_a_url_is_utf_8_and_asks_for_no_character_set() -> None:
+    seen: list[str] = []
+
+    def answer(path: str) -> WebAnswer:
+        seen.append(path)
+        return WebAnswer(body=b"[]")
+
+    with server(answer) as web, web.asking() as ask:
+        find_series(ask, Question(patient_id="П1"), 10)
+    (path,) = seen
+    assert parse_qs(urlsplit(path).query)["PatientID"] == ["П1"]
+    assert "SpecificCharacterSet" not in path
