@@ -1,10 +1,13 @@
 """UIDs that depend on nothing but what they name, so that every retry makes the same ones (PS3.5 B.2)."""
 
+import re
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("3f0f0f1c-52a4-4c53-9d0c-0f7d7a6f6a2e")
 IMPLEMENTATION_CLASS_UID = f"2.25.{NAMESPACE.int}"
 IMPLEMENTATION_VERSION_NAME = "THINSLICE_0_1"
+# What others send as one (PS3.5 9.1); leading zeros in a component are forbidden too, but scanners send them.
+PLAIN_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def derived_uid(*parts: str) -> str:

@@ -21,8 +21,6 @@ from dicom_node.ledger.tables import (
 from dicom_node.plans import Plan
 from dicom_node.records import ReplacedResult
 
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING, JobState.RESTORED, JobState.SENDING)
-
 
 @dataclass(frozen=True)
 class JobView:

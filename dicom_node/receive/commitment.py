@@ -1,6 +1,5 @@
 """A scanner's storage commitment request (PS3.4 J.3.2): what is asked, and why it is not taken."""
 
-import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -19,10 +18,10 @@ from dicom_node.status import (
     NOT_AUTHORIZED,
     RESOURCE_LIMITATION,
 )
+from dicom_node.uid import PLAIN_UID
 
 REQUEST_COMMITMENT = 1
 REFERENCES_AT_MOST = 20_000
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def check_caller(settings: ReceiveSettings, calling_ae: str) -> None:
@@ -102,6 +101,6 @@ def _reference(item: Dataset) -> Reference:
 
 def _uid(data_set: Dataset, keyword: str) -> str:
     value = str(data_set.get(keyword) or "")
-    if not _UID.fullmatch(value):
+    if not PLAIN_UID.fullmatch(value):
         raise RequestRefused(f"its {keyword} is missing or no UID", INVALID_ARGUMENT_VALUE)
     return value

@@ -26,7 +26,8 @@ from dicom_node.retrieve.find import Peer, sent
 from dicom_node.retrieve.intake import Intake
 from dicom_node.retrieve.question import Ask, FoundSeries
 from dicom_node.send.association import Handler, association, refused_contexts
-from dicom_node.send.query import PENDING, SUCCESS
+from dicom_node.send.query import PENDING
+from dicom_node.status import SUCCESS
 from dicom_node.transfer_syntaxes import TRANSFER_SYNTAXES
 
 SOME_FAILED = 0xB000

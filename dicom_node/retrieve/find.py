@@ -13,8 +13,9 @@ from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, InputError
 from dicom_node.retrieve.question import Ask
 from dicom_node.send.association import association
-from dicom_node.send.query import PENDING, SUCCESS
+from dicom_node.send.query import PENDING
 from dicom_node.settings import SendSettings
+from dicom_node.status import SUCCESS
 
 Answers = Iterator[tuple[Dataset, Dataset | None]]
 

@@ -15,8 +15,8 @@ from dicom_node.retrieve.intake import Intake
 from dicom_node.series.elements import Elements, readable
 from dicom_node.series.eligibility import is_derived
 from dicom_node.series.headers import OUR_MODEL
+from dicom_node.uid import PLAIN_UID
 
-UID = re.compile(r"[0-9.]{1,64}")
 DATES = re.compile(r"\d{8}(-(\d{8})?)?|-\d{8}")
 MATCHING = re.compile(r"[*?\\\0-\x1f]")  # what would match more than itself (PS3.4 C.2.2.2.4)
 # More studies, or series of one study, than a person asks for.
@@ -53,7 +53,7 @@ class Question:
     def __post_init__(self) -> None:
         if not (self.patient_id or self.study_uid or self.accession or self.date):
             raise InputError("say of whom or when: a patient ID, a study UID, an accession number or a date is needed")
-        if any(uid and not UID.fullmatch(uid) for uid in (self.study_uid, self.series_uid)):
+        if any(uid and not PLAIN_UID.fullmatch(uid) for uid in (self.study_uid, self.series_uid)):
             raise InputError("a study or series UID is digits and dots, 64 at most")
         if self.date and not DATES.fullmatch(self.date):
             raise InputError("a date is YYYYMMDD, or a range YYYYMMDD-YYYYMMDD")
@@ -109,7 +109,7 @@ def find_series(ask: Ask, question: Question, maximum: int) -> list[FoundSeries]
     found: dict[str, FoundSeries] = {}
     for study in ask(_study_level(question), ANSWERS_AT_MOST):
         uid = Elements(study).text("StudyInstanceUID")
-        if not UID.fullmatch(uid) or not _is_meant(study, question):
+        if not PLAIN_UID.fullmatch(uid) or not _is_meant(study, question):
             continue
         for answer in ask(_series_level(uid, question), ANSWERS_AT_MOST):
             series = _found_series(study, answer)
@@ -126,7 +126,7 @@ def find_images(ask: Ask, series: FoundSeries, maximum: int) -> list[FoundImage]
     for answer in ask(_image_level(series), maximum):
         elements = Elements(answer)
         uid = elements.text("SOPInstanceUID")
-        if UID.fullmatch(uid) and elements.text("SeriesInstanceUID") in ("", series.series_uid):
+        if PLAIN_UID.fullmatch(uid) and elements.text("SeriesInstanceUID") in ("", series.series_uid):
             found[uid] = _found_image(uid, elements)
     return list(found.values())
 
@@ -174,7 +174,7 @@ def _is_meant(study: Dataset, question: Question) -> bool:
 
 
 def _is_wanted(series: FoundSeries, question: Question) -> bool:
-    if not UID.fullmatch(series.series_uid) or question.series_uid not in ("", series.series_uid):
+    if not PLAIN_UID.fullmatch(series.series_uid) or question.series_uid not in ("", series.series_uid):
         return False
     if question.modality and series.modality not in ("", question.modality):
         return False

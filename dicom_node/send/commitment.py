@@ -20,9 +20,8 @@ from dicom_node.errors import DestinationError, DestinationRefused, InputError
 from dicom_node.records import CommitmentReport, DerivedInstance
 from dicom_node.send.association import association
 from dicom_node.settings import SendSettings
+from dicom_node.status import PROCESSING_FAILURE, SUCCESS
 
-SUCCESS = 0x0000
-PROCESSING_FAILURE = 0x0110
 REQUEST_COMMITMENT = 1
 ALL_STORED = 1
 SOME_FAILED = 2

@@ -10,8 +10,7 @@ from dicom_node.destinations import FolderDestination
 from dicom_node.errors import DestinationError, StorageError
 from dicom_node.records import DerivedInstance, DerivedSeries, InstanceOutcome
 from dicom_node.settings import SendSettings
-
-STORED = 0x0000
+from dicom_node.status import SUCCESS
 
 
 def store(
@@ -43,7 +42,7 @@ def store(
             durable.write(content, path, part=path.with_suffix(".part"))
         except OSError as error:
             raise _trouble(destination, "written", error) from error
-        on_outcome(InstanceOutcome(instance.sop_instance_uid, STORED))
+        on_outcome(InstanceOutcome(instance.sop_instance_uid, SUCCESS))
 
 
 def held(

@@ -9,8 +9,8 @@ from dicom_node.errors import DestinationError
 from dicom_node.records import DerivedSeries
 from dicom_node.send.association import association
 from dicom_node.settings import SendSettings
+from dicom_node.status import SUCCESS
 
-SUCCESS = 0x0000
 PENDING = frozenset({0xFF00, 0xFF01})
 
 

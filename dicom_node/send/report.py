@@ -16,8 +16,9 @@ from dicom_node.commitment import CommitmentVerdict
 from dicom_node.destinations import Destination
 from dicom_node.errors import DestinationError, DestinationRefused
 from dicom_node.send.association import association
-from dicom_node.send.commitment import ALL_STORED, SOME_FAILED, SUCCESS
+from dicom_node.send.commitment import ALL_STORED, SOME_FAILED
 from dicom_node.settings import SendSettings
+from dicom_node.status import SUCCESS
 
 # It knows no such transaction, event or argument: saying it again changes nothing (PS3.7 10.1.1.1.8).
 FOR_GOOD = frozenset({0x0112, 0x0113, 0x0114, 0x0115, 0x0117, 0x0118, 0x0119, 0x0122, 0x0124, 0x0211})

@@ -17,11 +17,11 @@ from dicom_node.records import DerivedInstance, InstanceOutcome
 from dicom_node.send.association import association, refused_contexts
 from dicom_node.send.compression import SYNTAXES, compressed, has_pixels
 from dicom_node.settings import SendSettings
+from dicom_node.status import SUCCESS
 
 # pynetdicom knows no other way to send a file's bytes as they are; it affects sending by path alone.
 network_config.STORE_SEND_CHUNKED_DATASET = True
 
-SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 # 01xx failures that no repetition heals (PS3.7 C): no such SOP class, not authorised, class-instance conflict.
 PERMANENT_01XX = frozenset({0x0117, 0x0118, 0x0119, 0x0122, 0x0124})

@@ -15,14 +15,13 @@ from dicom_node.errors import DestinationError, StorageError
 from dicom_node.records import DerivedInstance, InstanceOutcome
 from dicom_node.send.web import limits, refusal, session
 from dicom_node.settings import SendSettings
+from dicom_node.status import PROCESSING_FAILURE, SUCCESS
 
 # A batch: what memory holds, and what a resume sends twice at most.
 MOST_INSTANCES = 25
 MOST_BYTES = 16 << 20
 
 ALL_STORED, SOME_STORED, NONE_STORED, TOO_LARGE = 200, 202, 409, 413
-STORED = 0x0000
-PROCESSING_FAILURE = 0x0110
 
 
 def store(
@@ -94,7 +93,7 @@ def _outcomes(destination: WebDestination, answer: Response, batch: Sequence[Der
         raise DestinationError(
             f"DICOMweb {destination.name} answered HTTP {answer.status_code} and does not say of which instances"
         )
-    unnamed = None if told else STORED
+    unnamed = None if told else SUCCESS
     return [InstanceOutcome(item.sop_instance_uid, told.get(item.sop_instance_uid, unnamed)) for item in batch]
 
 
@@ -104,7 +103,7 @@ def _told(answer: Response) -> dict[str, int]:
         content = answer.json()
         found = [Dataset.from_json(item) for item in (content if isinstance(content, list) else [content])]
         stored = {
-            _uid(item): int(item.get("WarningReason") or STORED) for item in _items(found, "ReferencedSOPSequence")
+            _uid(item): int(item.get("WarningReason") or SUCCESS) for item in _items(found, "ReferencedSOPSequence")
         }
         failed = {
             _uid(item): int(item.get("FailureReason") or PROCESSING_FAILURE)

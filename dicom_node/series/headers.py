@@ -37,6 +37,7 @@ KEYWORDS = (
 VALID_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LONGEST_TEXT = 64  # of Long String (PS3.5 6.2); what is longer is cut
 OUR_MODEL = "thinslice"
+Refusals = list[tuple[Path, str]]
 SPATIAL_RESAMPLING = ("113085", "DCM")  # CID 7203: how slices between slices say what they are
 
 
@@ -72,8 +73,13 @@ def read_header(path: Path, sha256: str) -> SliceHeader:
         raise UnreadableInstance(f"the data set cannot be parsed ({type(error).__name__})") from None
 
 
-def read_folder(folder: Path) -> tuple[list[SliceHeader], list[tuple[Path, str]]]:
-    """Read every file below a folder, in the order of their paths.
+def read_folder(folder: Path) -> tuple[list[SliceHeader], Refusals]:
+    """Read every file below a folder, in the order of their paths; returns as `read_files`."""
+    return read_files(sorted(path for path in folder.rglob("*") if path.is_file()))
+
+
+def read_files(paths: Iterable[Path]) -> tuple[list[SliceHeader], Refusals]:
+    """Read files in this order.
 
     Returns
     -------
@@ -81,7 +87,7 @@ def read_folder(folder: Path) -> tuple[list[SliceHeader], list[tuple[Path, str]]
         The headers, and the refused files with the reason in one sentence.
     """
     headers, refusals = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in paths:
         try:
             headers.append(read_header(path, data_set_digest(path)))
         except UnreadableInstance as refusal:

@@ -10,18 +10,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.errors import InputError, UnreadableInstance
+from dicom_node.errors import InputError
 from dicom_node.plans import Plan
 from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
-from dicom_node.series.headers import by_series, data_set_digest, read_folder, read_header
+from dicom_node.series.headers import Refusals, by_series, read_files, read_folder
 from dicom_node.series.judge import judge
 from dicom_node.series.rules import Decision, decide, plan_of
 from dicom_node.settings import RuleSettings
 from worker.cli.common import DEFAULT_CONFIG, Config, console, describe, settings_from
 from worker.settings import Settings, destination_names
 from worker.wiring import engine_of
-
-Refusals = list[tuple[Path, str]]
 
 app = typer.Typer(no_args_is_help=True, help="Which series are restored, how and where to.")
 
@@ -74,21 +72,11 @@ def list_rules(config: Config = DEFAULT_CONFIG) -> None:
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[SliceHeader], Refusals]:
-    headers: list[SliceHeader] = []
-    refusals: Refusals = []
-    for path in paths:
-        if path.is_dir():
-            more, refused = read_folder(path)
-            headers += more
-            refusals += refused
-        elif path.exists():
-            try:
-                headers.append(read_header(path, data_set_digest(path)))
-            except UnreadableInstance as refusal:
-                refusals.append((path, str(refusal)))
-        else:
-            raise InputError(f"{path} does not exist")
-    return headers, refusals
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"{missing[0]} does not exist")
+    read = [read_folder(path) if path.is_dir() else read_files([path]) for path in paths]
+    return [header for headers, _ in read for header in headers], [item for _, refused in read for item in refused]
 
 
 def _try(group: Sequence[SliceHeader], settings: Settings, ae_title: str) -> Iterator[Tried]:

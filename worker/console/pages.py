@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import platform
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -134,6 +133,8 @@ def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
 
 def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]], str]:
     """The networks that restore, each with the card of its weights; and why one cannot."""
+    from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
+
     settings, found = console.node.settings, []
     try:
         models = console.node.models
@@ -141,8 +142,7 @@ def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]
         return [], str(error)
     for engine in engines(settings):
         model = models[engine.network]
-        shipped = Path(migrations.__file__).parents[1] / "sr_engine" / "weights" / f"{model.name}.safetensors"
-        card = (engine.weights or shipped).with_suffix(".json")
+        card = (engine.weights or shipped_weights(model.name)).with_suffix(".json")
         content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
         found.append((model, content))
     return found, ""

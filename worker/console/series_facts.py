@@ -34,7 +34,7 @@ WAITING = frozenset(map(str, acts.WAITING))
 
 @dataclass(frozen=True)
 class JobFact:
-    """A job with its deliveries; ``left_on_disk`` says whether its result can still be looked at."""
+    """A job with its deliveries; ``has_result`` says whether its result can still be looked at."""
 
     id: int
     label: str

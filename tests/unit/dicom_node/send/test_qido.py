@@ -1,8 +1,6 @@
 """QIDO-RS against services that behave as scripted."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,21 +9,10 @@ from dicom_node.errors import DestinationError, DestinationRefused
 from dicom_node.records import DerivedSeries
 from dicom_node.send import qido
 from dicom_node.settings import SendSettings
-from tests.unit.dicom_node.send.slices import result_of, uids_of
-from tests.web_service import Answer, WebService, web_service
+from tests.unit.dicom_node.send.slices import uids_of
+from tests.web_service import Answer, WebService
 
 SETTINGS = SendSettings(connect_timeout_s=3, response_timeout_s=3)
-
-
-@pytest.fixture
-def result(tmp_path: Path) -> DerivedSeries:
-    return result_of(tmp_path / "slices")
-
-
-@pytest.fixture
-def service() -> Iterator[WebService]:
-    with web_service() as running:
-        yield running
 
 
 def held(service: WebService, result: DerivedSeries) -> frozenset[str]:

@@ -2,9 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,21 +12,10 @@ from dicom_node.records import DerivedSeries, InstanceOutcome
 from dicom_node.send import stow
 from dicom_node.settings import SendSettings
 from tests import servers
-from tests.unit.dicom_node.send.slices import result_of, uids_of
-from tests.web_service import Answer, WebService, web_service
+from tests.unit.dicom_node.send.slices import uids_of
+from tests.web_service import Answer, WebService
 
 SETTINGS = SendSettings(connect_timeout_s=3, response_timeout_s=3)
-
-
-@pytest.fixture
-def result(tmp_path: Path) -> DerivedSeries:
-    return result_of(tmp_path / "slices")
-
-
-@pytest.fixture
-def service() -> Iterator[WebService]:
-    with web_service() as running:
-        yield running
 
 
 def store(
