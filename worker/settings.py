@@ -25,8 +25,10 @@ from dicom_node.settings import (
     Table,
     TlsSettings,
     WebSettings,
+    is_private,
 )
 from sr_engine.settings import NETWORK_NAMES, EngineSettings
+from worker.oidc_settings import OidcSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
 
@@ -80,6 +82,9 @@ class ConsoleSettings(Table):
     target_minutes: Annotated[float, Field(gt=0)] = 15.0
     silent_hours: Annotated[float, Field(gt=0)] = 24.0
     previews: Path = Path("var/previews")
+    passwords: bool = True
+    patient_data: Literal["nobody", "admin", "operator", "viewer"] = "nobody"
+    oidc: OidcSettings | None = None
 
     @property
     def by_tls(self) -> bool:
@@ -95,6 +100,10 @@ class ConsoleSettings(Table):
     def _whole(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together: give both or neither")
+        if self.oidc is None and not self.passwords:
+            raise ValueError("passwords = false leaves no way in: it needs [console.oidc]")
+        if self.oidc is not None and not is_private(self.public_url):
+            raise ValueError("oidc needs public_url, with https: the provider sends people back there")
         return self
 
 
@@ -215,6 +224,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "previews": base / settings.console.previews,
             "certificate": settings.console.certificate and base / settings.console.certificate,
             "key": settings.console.key and base / settings.console.key,
+            "oidc": settings.console.oidc and settings.console.oidc.anchored(base),
         }
     )
     anchored = {
