@@ -13,8 +13,10 @@ from dicom_node.errors import NodeError, SettingsError
 from dicom_node.receive.scp import ports
 from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
-from dicom_node.tls import client_context, server_context
+from dicom_node.tls import client_context, server_context, web_context
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.console.provider import IssuerError, Provider, secret_of
+from worker.oidc_settings import OidcSettings
 from worker.settings import ConsoleSettings, Settings
 from worker.wiring import open_node, prepare
 
@@ -91,6 +93,19 @@ def _check_console(settings: ConsoleSettings) -> None:
     console.print(f"[green]ok[/]  console    {settings.host}:{settings.port}")
     if not settings.is_local and not settings.by_tls:
         console.print("[yellow]--[/]  console    others can read passwords on the way: use TLS, see settings.toml")
+    if settings.oidc is not None:
+        _check_issuer(settings.oidc)
+
+
+def _check_issuer(settings: OidcSettings) -> None:
+    """SettingsError where one of its files cannot be used; a provider that does not answer may do so later."""
+    secret_of(settings)
+    web_context(None, None, settings.authorities)
+    try:
+        Provider(settings).published()
+        console.print(f"[green]ok[/]  login      {escape(settings.issuer)} answers")
+    except IssuerError as error:
+        console.print(f"[yellow]--[/]  login      {escape(f'{settings.issuer}: {error} Nobody can log in by it')}")
 
 
 def _check_port(host: str, port: int, table: str) -> None:

@@ -10,7 +10,9 @@ from rich.table import Table
 from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
+from dicom_node.ledger.users import Role
 from dicom_node.ledger.workers import WorkerView
+from worker import patients
 from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
 from worker.cli.figures import figure_lines
 from worker.wiring import Node
@@ -86,10 +88,19 @@ def list_jobs(
 def show(
     series: SeriesKey,
     config: Config = DEFAULT_CONFIG,
+    patient: Annotated[
+        bool,
+        typer.Option("--patient", help="Show whose images these are instead; the audit trail keeps it."),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="With --patient: why, for the audit trail.")] = "",
 ) -> None:
     """Show one series: what arrived, its jobs, where each result went, and everything that happened."""
     node = node_from(config)
     view = find_series(node, series)
+    if patient:
+        for called, value in patients.look(node, view.id, Role.ADMIN, reason).facts.items():
+            console.print(f"{called:<17} {value or '–'}", markup=False)
+        return
     console.print(f"[bold]series {view.id}[/]  {view.series_uid}")
     console.print(
         f"  study {view.study_uid}\n"

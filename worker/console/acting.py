@@ -12,8 +12,6 @@ from worker import acts
 from worker.console.asked import Asked
 from worker.console.office import Console, back, page
 
-LONGEST_REASON = 200
-
 
 @dataclass(frozen=True)
 class Deed:
@@ -95,7 +93,7 @@ def verify(console: Console, asked: Asked) -> Response:
 
 
 def _reason(asked: Asked) -> str:
-    return " ".join(asked.form.get("reason", "").split())[:LONGEST_REASON]
+    return asked.reason
 
 
 def _from(asked: Asked) -> str:

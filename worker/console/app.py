@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_node.errors import InputError, LedgerError, NodeError
 from worker.console.asked import Asked, Unreadable, bare, read
-from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, Door
+from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, ME, Door
 from worker.console.office import STATIC, Console, problem
 from worker.settings import ConsoleSettings
 
@@ -38,6 +38,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 ASTRAY = {404: "There is no such page.", 405: "Nothing of that kind can be done here."}
+# What a first password opens: the page on which it is replaced, and the way out.
+WITH_FIRST = (ME, f"{ME}/password", "/logout")
 ONE_YEAR_OF_TLS = "max-age=31536000"
 
 
@@ -87,6 +89,10 @@ def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
         return _tell(
             console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
         )
+    if asked.session is not None and asked.session.is_first and door.role is not None and door.path not in WITH_FIRST:
+        if door.is_data:
+            return _tell(console, door, asked, 403, "Replace your first password before anything else.")
+        return RedirectResponse(ME, 303)
     if door.role is not None and not asked.may(door.role):
         return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
     return None
@@ -95,7 +101,7 @@ def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
 def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
     if door.is_data or asked.live:
         return JSONResponse({"error": "log in first"}, 401)
-    if console.accounts.waits_for_first():
+    if console.asks_for_first:
         return RedirectResponse(FIRST, 303)
     return RedirectResponse(LOGIN if asked.method == "POST" else f"{LOGIN}?next={quote(asked.path)}", 303)
 

@@ -13,7 +13,7 @@ from dicom_node.ledger.users import Role
 LONGEST_BODY = 64 * 1024
 LONGEST_BODY_S = 10.0
 MOST_FIELDS = 50
-RANK = {role: rank for rank, role in enumerate(Role)}
+LONGEST_REASON = 200
 
 
 class Unreadable(Exception):
@@ -54,7 +54,12 @@ class Asked:
 
     def may(self, role: Role) -> bool:
         """Whether who asks has this role or a higher one."""
-        return self.session is not None and RANK[Role(self.session.role)] >= RANK[role]
+        return self.session is not None and Role(self.session.role).reaches(role)
+
+    @property
+    def reason(self) -> str:
+        """What a person typed for the audit trail."""
+        return " ".join(self.form.get("reason", "").split())[:LONGEST_REASON]
 
     @property
     def is_from_here(self) -> bool:

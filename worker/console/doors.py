@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, pages
+from worker.console import acting, api, entering, own, pages, patient, people, sent_by_issuer
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
-from worker.console.office import Handler
+from worker.console.office import RETURN, Handler
+from worker.console.own import ME
 
-__all__ = ["DOORS", "FIRST", "FORM_COOKIE", "LOGIN", "Door"]
+__all__ = ["DOORS", "FIRST", "FORM_COOKIE", "LOGIN", "ME", "Door"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ DOORS = (
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
     Door("GET", "/about", pages.about, VIEWER),
+    Door("POST", "/series/{series:int}/patient", patient.show, VIEWER),  # whom [console] patient_data lets
     Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
     Door("POST", "/pause", acting.pause, OPERATOR),
     Door("POST", "/resume", acting.resume, OPERATOR),
@@ -52,6 +54,15 @@ DOORS = (
     Door("GET", LOGIN, entering.ask, None),
     Door("POST", LOGIN, entering.login, None),
     Door("POST", "/logout", entering.logout, VIEWER),
+    Door("GET", sent_by_issuer.BEGIN, sent_by_issuer.begin, None),
+    Door("GET", RETURN, sent_by_issuer.back, None),
+    Door("GET", ME, own.me, VIEWER),
+    Door("POST", f"{ME}/password", own.password, VIEWER),
+    Door("POST", f"{ME}/sessions", own.end_sessions, VIEWER),
+    Door("GET", "/users", people.everyone, ADMIN),
+    Door("POST", "/users", people.add, ADMIN),
+    Door("GET", "/users/{name}", people.one, ADMIN),
+    Door("POST", "/users/{name}/{act}", people.act, ADMIN),
     Door("GET", "/api/now", api.now, VIEWER, is_data=True),
     Door("GET", "/api/series", api.series, VIEWER, is_data=True),
     Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),

@@ -16,6 +16,7 @@ from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.states import JobState
 from sr_engine.errors import EngineError
 from sr_engine.volume import ModelIdentity
+from worker import patients
 from worker.console import facts, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console, page
@@ -51,7 +52,10 @@ def detail(console: Console, asked: Asked) -> Response:
     if found is None:
         raise InputError(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
-    return page(console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES)
+    return page(
+        console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES,
+        shows_patient=asked.session is not None and patients.may_look(console.node, asked.session.role),
+    )  # fmt: skip
 
 
 def picture(console: Console, asked: Asked) -> Response:

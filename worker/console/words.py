@@ -30,6 +30,10 @@ MEANINGS: Mapping[str, str] = {
     "ready": "Works, or waits for work.",
     "refusing": "Does not take work, for the reason given.",
     "stopping": "Finishes what it has in hand, then ends.",
+    "viewer": "Looks at everything but patients, and changes nothing.",
+    "operator": "Acts on series, pauses and resumes, besides what a viewer may.",
+    "admin": "Sees to users and verifies the audit trail, besides what an operator may.",
+    "disabled": "Is not let in, until an admin enables them.",
     "thick": "As it came from the scanner: few slices, each several millimetres thick.",
     "thin": "As restored by this node: more slices, closer together.",
     "AE title": "Application Entity title: the name by which a DICOM device is called.",
@@ -65,6 +69,7 @@ ICONS: Mapping[str, str] = {
     "verified": "✓", "skipped": "–", "held": "‖", "failed": "✕", "parked": "P", "cancelled": "∅", "superseded": "»",
     "pending": "…", "verifying": "?", "waiting": "…", "reporting": "↑", "reported": "✓",
     "ready": "✓", "refusing": "✕", "stopping": "■",
+    "disabled": "✕", "viewer": "○", "operator": "◐", "admin": "●",
 }  # fmt: skip
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
