@@ -10,9 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from dicom_node.ledger import chain
 from dicom_node.ledger.console_tables import console_session, console_user
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.users import Role
-
-LONGEST_NAME = 63
+from dicom_node.ledger.users import LONGEST_NAME, Role
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,9 @@ def enter(database: Database, user_id: int, token_sha256: str, csrf: str, peer_i
         values = {"user_id": user_id, "csrf": csrf, "peer_ip": peer_ip, "created_at": now, "seen_at": now}
         expires = now + timedelta(hours=hours)
         connection.execute(insert(console_session).values(token_sha256=token_sha256, expires_at=expires, **values))
-        name = connection.execute(select(console_user.c.name).where(console_user.c.id == user_id)).scalar_one()
-        chain.append(connection, now, database.actor, "session.opened", f"user:{name}", peer_ip=peer_ip)
+        user = connection.execute(select(console_user).where(console_user.c.id == user_id)).one()
+        detail = {"peer_ip": peer_ip} | ({"issuer": user.issuer} if user.issuer else {})
+        chain.append(connection, now, database.actor, "session.opened", f"user:{user.name}", **detail)
 
 
 def find(database: Database, token_sha256: str, idle_s: float, *, deed: bool) -> SessionView | None:

@@ -15,6 +15,8 @@ from dicom_node.ledger import chain
 from dicom_node.ledger.console_tables import console_session, console_user
 from dicom_node.ledger.database import Database, database_now
 
+LONGEST_NAME = 59  # so that "user:" and the name fit the subject of an audit row
+
 
 class Role(StrEnum):
     """What a person may do, each what the one before may and more."""
@@ -124,11 +126,11 @@ def credentials(database: Database, name: str) -> Credentials | None:
         return Credentials(row["id"], row["name"], row["password_hash"], row["disabled"], expired)
 
 
-def everyone(database: Database) -> list[UserView]:
-    """Every user, by name."""
+def everyone(database: Database, after: str = "", limit: int | None = None) -> list[UserView]:
+    """Users by name: all, or so many of those after a name."""
     with database.reading() as connection:
-        found = connection.execute(select(console_user).order_by(console_user.c.name)).mappings()
-        return [_view(row) for row in found]
+        query = select(console_user).where(console_user.c.name > after).order_by(console_user.c.name).limit(limit)
+        return [_view(row) for row in connection.execute(query).mappings()]
 
 
 def one(database: Database, name: str) -> UserView | None:

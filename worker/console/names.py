@@ -3,9 +3,9 @@
 import re
 
 from dicom_node.errors import InputError
+from dicom_node.ledger.users import LONGEST_NAME
 
-LONGEST = 63
-NAME = re.compile(rf"[a-z0-9][a-z0-9._@-]{{0,{LONGEST - 1}}}")
+NAME = re.compile(rf"[a-z0-9][a-z0-9._@-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def user_name(name: str) -> str:
@@ -13,11 +13,11 @@ def user_name(name: str) -> str:
     plain = name.strip().lower()
     if not NAME.fullmatch(plain):
         raise InputError(
-            "a user name has 1 to 63 letters, digits, dots, dashes or @, and begins with a letter or digit"
+            f"a user name has 1 to {LONGEST_NAME} letters, digits, dots, dashes or @, and begins with a letter or digit"
         )
     return plain
 
 
 def plain_name(text: str) -> str:
     """What of a name from elsewhere the ledger can keep; empty where nothing can."""
-    return re.sub(r"[^a-z0-9._@-]+", ".", text.strip().lower()).strip("._@-")[:LONGEST]
+    return re.sub(r"[^a-z0-9._@-]+", ".", text.strip().lower()).strip("._@-")[:LONGEST_NAME]

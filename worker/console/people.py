@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from dicom_node.errors import InputError
 from dicom_node.ledger import sessions, users
+from dicom_node.ledger.browse import PAGE
 from dicom_node.ledger.sessions import HANDLE
 from dicom_node.ledger.users import Role
 from worker.console.accounts import FIRST_PASSWORD, first_password, hash_password
@@ -79,11 +80,13 @@ def act(console: Console, asked: Asked) -> Response:
 
 
 def _list(console: Console, asked: Asked, status: int = 200, trouble: str = "") -> Response:
-    found = sessions.opened(console.node.database)
-    seen = {item.user_name: item.seen_at for item in reversed(found)}
+    database, after = console.node.database, asked.query.get("after", "")[:64]
+    listed, found = users.everyone(database, after, PAGE + 1), sessions.opened(database)
     return page(
-        console, asked, "users.html", status, everyone=users.everyone(console.node.database), trouble=trouble,
-        seen=seen, opened=Counter(item.user_name for item in found), roles=list(Role),
+        console, asked, "users.html", status, everyone=listed[:PAGE], trouble=trouble,
+        more=listed[PAGE - 1].name if len(listed) > PAGE else "", after=after, roles=list(Role),
+        seen={item.user_name: item.seen_at for item in reversed(found)},
+        opened=Counter(item.user_name for item in found),
         passwords=console.settings.passwords, oidc=console.settings.oidc, typed=asked.form.get("name", "")[:64],
     )  # fmt: skip
 

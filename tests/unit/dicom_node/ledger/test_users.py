@@ -131,8 +131,8 @@ def test_who_is_sent_by_an_issuer_has_its_role_and_a_name_of_their_own(database:
     first = issued.arrive(database, "https://a", "1", "ada", Role.VIEWER)
     assert (first.name, first.disabled) == ("ada.2", False)
     assert issued.arrive(database, "https://b", "1", "ada", Role.VIEWER).name == "ada.3"
-    long = issued.arrive(database, "https://b", "2", "x" * 63, Role.VIEWER).name
-    assert issued.arrive(database, "https://b", "3", long, Role.VIEWER).name == "x" * 61 + ".2"
+    long = issued.arrive(database, "https://b", "2", "x" * 59, Role.VIEWER).name
+    assert issued.arrive(database, "https://b", "3", long, Role.VIEWER).name == "x" * 57 + ".2"
     sessions.enter(database, first.user_id, "b" * 64, "c", IP, hours=1)
     assert issued.arrive(database, "https://a", "1", "other", Role.VIEWER) == first
     found = sessions.find(database, "b" * 64, 0, deed=False)

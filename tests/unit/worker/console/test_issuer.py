@@ -116,6 +116,7 @@ def test_who_the_provider_gives_a_role_comes_in_and_goes_where_they_wanted(stran
     assert (user.name, user.role, user.issuer) == ("ada.lovelace", "operator", node.settings.console.oidc.issuer)  # type: ignore[union-attr]
     events = [row.event for row in queries.audit_of(node.database, ["user:ada.lovelace"])]
     assert events == ["user.added", "session.opened"]
+    assert "localhost" in queries.audit_of(node.database, ["user:ada.lovelace"])[1].detail
     stranger.post("/logout", "/")
     assert stranger.get("/").status == 303
 

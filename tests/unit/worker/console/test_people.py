@@ -3,6 +3,7 @@
 import re
 
 from dicom_node.ledger import queries, sessions, users
+from dicom_node.ledger.browse import PAGE
 from dicom_node.ledger.users import Role
 from tests.unit.worker.console.test_acting import said
 from tests.unit.worker.console.visitor import Page, Visitor
@@ -103,6 +104,16 @@ def test_what_cannot_be_undone_asks_first(admin: Visitor, node: Node, viewer: Vi
     assert viewer.get("/").status == 303
     assert SECRET.search(admin.post(f"{at}/password", at, sure="yes").text)
     assert viewer.login("the-viewer", PASSWORD).status == 403
+
+
+def test_many_users_are_shown_page_by_page(admin: Visitor, node: Node) -> None:
+    for number in range(PAGE):
+        users.add(node.database, f"user{number:02}", "no password", Role.VIEWER)
+    first = admin.get("/users").text
+    assert ("user48" in first, "user49" in first) == (True, False)
+    second = admin.get("/users?after=user48").text
+    assert 'href="/users?after=user48"' in first
+    assert ("user48" in second, "user49" in second) == (False, True)
 
 
 def test_what_there_is_not_cannot_be_done(admin: Visitor) -> None:
