@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, pages
+from worker.console import acting, api, entering, opinions, pages
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import Handler
 
@@ -41,6 +41,8 @@ DOORS = (
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
     Door("GET", "/about", pages.about, VIEWER),
+    Door("GET", "/feedback", opinions.feedback_page, VIEWER),
+    Door("POST", "/series/{series:int}/{job:int}/feedback", opinions.give, VIEWER),
     Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
     Door("POST", "/pause", acting.pause, OPERATOR),
     Door("POST", "/resume", acting.resume, OPERATOR),
@@ -56,6 +58,7 @@ DOORS = (
     Door("GET", "/api/series", api.series, VIEWER, is_data=True),
     Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),
     Door("GET", "/api/audit", api.audit, VIEWER, is_data=True),
+    Door("GET", "/api/feedback", opinions.feedback_data, VIEWER, is_data=True),
     Door("GET", "/metrics", api.metrics_page, None, is_data=True),
     Door("GET", "/healthz", api.healthy, None, is_data=True),
     Door("GET", "/readyz", api.ready, None, is_data=True),

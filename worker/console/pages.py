@@ -13,13 +13,16 @@ import migrations
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
 from sr_engine.errors import EngineError
 from sr_engine.volume import ModelIdentity
 from worker.console import facts, series_facts
 from worker.console.asked import Asked
+from worker.console.cuts import PLANES
 from worker.console.office import Console, page
-from worker.console.previews import PLANES
+from worker.console.painting import SCALE, WINDOWS
+from worker.feedback import FAULTS
 from worker.wiring import engines
 
 REFUSED = "association.refused"
@@ -33,14 +36,15 @@ def now(console: Console, asked: Asked) -> Response:
 
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first, page by page."""
-    wanted = SeriesFilter(*(asked.query.get(key, "").strip()[:64] for key in ("state", "calling_ae", "text")))
+    keys = ("state", "calling_ae", "text", "feedback")
+    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
     before = number(asked, "before")
     found = browse.series_page(console.node.database, wanted, before, PAGE + 1)
     return page(
         console, asked, "series.html",
         series=series_facts.page_of(found[:PAGE]), wanted=wanted, before=before,
         older=_link("/series", wanted, found[PAGE - 1].series.id) if len(found) > PAGE else "",
-        states=["receiving", *map(str, JobState)],
+        states=["receiving", *map(str, JobState)], verdicts=list(Verdict),
         scanners=[item.ae_title for item in overview.scanners(console.node.database)],
     )  # fmt: skip
 
@@ -51,15 +55,20 @@ def detail(console: Console, asked: Asked) -> Response:
     if found is None:
         raise InputError(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
-    return page(console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES)
+    return page(
+        console, asked, "detail.html", detail=found, series=found.series, running=running, said=found.feedback,
+        faults=FAULTS, rejects_superseded=console.node.settings.derive.reject_superseded,
+        planes=PLANES, windows=WINDOWS, window=_window(asked), scale=SCALE,
+    )  # fmt: skip
 
 
 def picture(console: Console, asked: Asked) -> Response:
-    """A cut through the middle of a job's thick or thin slices."""
+    """A cut through the middle of a job's thick or thin slices, or of what lies between them."""
     job = queries.job_by_id(console.node.database, asked.numbers["job"])
     if job is None or job.series_id != asked.numbers["series"]:
         raise InputError("there is no such job")
-    content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
+    plane, kind = asked.words["plane"], asked.words["kind"]
+    content = console.previews.picture(console.node, job, plane, kind, _window(asked))
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -124,6 +133,12 @@ def number(asked: Asked, name: str) -> int | None:
     if text and not (text.isdecimal() and len(text) < 16):
         raise InputError(f"{name} is a number")
     return int(text) if text else None
+
+
+def _window(asked: Asked) -> str:
+    """The grey window that is asked for; the wide one where none of that name is."""
+    name = asked.query.get("window", "")
+    return name if name in WINDOWS else next(iter(WINDOWS))
 
 
 def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
