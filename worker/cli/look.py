@@ -11,8 +11,9 @@ from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.workers import WorkerView
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, local, node_from
 from worker.cli.figures import figure_lines
+from worker.trial import describe
 from worker.wiring import Node
 
 COLOURS = {

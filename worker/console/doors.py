@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, opinions, pages
+from worker.console import acting, api, entering, opinions, pages, trying
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import Handler
 
@@ -20,6 +20,8 @@ class Door:
         The least role; None lets in everybody, logged in or not.
     is_data : bool
         Answered to programs: errors are JSON, and nobody is led to the login page.
+    takes_file : bool
+        Its form brings a file, which is not read before it is known who brings it, and of few people at a time.
     """
 
     method: str
@@ -27,6 +29,7 @@ class Door:
     handler: Handler
     role: Role | None
     is_data: bool = False
+    takes_file: bool = False
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
@@ -41,6 +44,8 @@ DOORS = (
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
     Door("GET", "/about", pages.about, VIEWER),
+    Door("GET", "/rules", trying.rules, VIEWER),
+    Door("POST", "/rules/try", trying.attempt, OPERATOR, takes_file=True),
     Door("GET", "/feedback", opinions.feedback_page, VIEWER),
     Door("POST", "/series/{series:int}/{job:int}/feedback", opinions.give, VIEWER),
     Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
