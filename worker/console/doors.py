@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, opinions, pages, trying
+from worker.console import about, acting, api, entering, opinions, pages, trying
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import Handler
 
@@ -43,7 +43,8 @@ DOORS = (
     Door("GET", "/workers", pages.workers_page, VIEWER),
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
-    Door("GET", "/about", pages.about, VIEWER),
+    Door("GET", "/about", about.about, VIEWER),
+    Door("GET", "/about/sbom.json", about.bill, VIEWER, is_data=True),
     Door("GET", "/rules", trying.rules, VIEWER),
     Door("POST", "/rules/try", trying.attempt, OPERATOR, takes_file=True),
     Door("GET", "/feedback", opinions.feedback_page, VIEWER),

@@ -1,32 +1,22 @@
 """The pages that people look at. Each gathers its facts and hands them to its template."""
 
-import importlib.metadata
-import json
-import platform
-import sys
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-import migrations
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
-from sr_engine.errors import EngineError
-from sr_engine.volume import ModelIdentity
 from worker.console import facts, series_facts
 from worker.console.asked import Asked
 from worker.console.cuts import PLANES
 from worker.console.office import Console, page
 from worker.console.painting import SCALE, WINDOWS
 from worker.feedback import FAULTS
-from worker.wiring import engines
 
 REFUSED = "association.refused"
-LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
 
 
 def now(console: Console, asked: Asked) -> Response:
@@ -113,20 +103,6 @@ def audit(console: Console, asked: Asked) -> Response:
     return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
 
 
-def about(console: Console, asked: Asked) -> Response:
-    """Which program, which weights, on what."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    database = console.node.database
-    programs = {
-        "thinslice": importlib.metadata.version("thinslice"),
-        "Python": sys.version.split()[0],
-        "system": f"{platform.system()} {platform.machine()}",
-        "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
-    }
-    models, trouble = _models(console)
-    return page(console, asked, "about.html", programs=programs, versions=versions, models=models, trouble=trouble)
-
-
 def number(asked: Asked, name: str) -> int | None:
     """A number in the query. InputError where it is none."""
     text = asked.query.get(name, "")
@@ -144,23 +120,6 @@ def _window(asked: Asked) -> str:
 def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
-
-
-def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]], str]:
-    """The networks that restore, each with the card of its weights; and why one cannot."""
-    from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
-
-    settings, found = console.node.settings, []
-    try:
-        models = console.node.models
-    except EngineError as error:
-        return [], str(error)
-    for engine in engines(settings):
-        model = models[engine.network]
-        card = (engine.weights or shipped_weights(model.name)).with_suffix(".json")
-        content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
-        found.append((model, content))
-    return found, ""
 
 
 def _quarantine(console: Console) -> int:
