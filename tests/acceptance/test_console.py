@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = "1.2.826.0.1.3680043.8.498.78"
 PASSWORD = "a sentence is a good one"
-PAGES = ("/", "/series", "/series/1", "/held", "/workers", "/partners", "/audit", "/about")
+PAGES = ("/", "/series", "/series/1", "/held", "/workers", "/partners", "/rules", "/feedback", "/audit", "/about")
 SCRIPT = "<img src=x onerror=document.title='taken'>"
 
 
@@ -145,6 +145,33 @@ def test_the_slider_shows_more_or_less_of_the_thin_slices(admin: Window) -> None
         pass
     admin.page.wait_for_timeout(200)
     assert figure.evaluate(cut) == "3%"
+
+
+def test_who_looks_says_what_they_think_of_a_series(place: Place, admin: Window) -> None:  # noqa: ARG001 (makes the user)
+    users.add(place.node.ledger(), "rita", hash_password(PASSWORD), Role.VIEWER)
+    with window(place.browser, place.root) as opened:
+        opened.login("rita", PASSWORD)
+        opened.open("/series/1?window=lung")
+        assert opened.page.evaluate("[...document.querySelectorAll('.difference img')].every(one => one.naturalWidth)")
+        opened.page.select_option("#opinion-1 [name=reason]", label="noise or smoothing")
+        opened.page.fill("#opinion-1 [name=remark]", SCRIPT)
+        opened.page.click("text=I reject it")
+        see(opened, ".note", "Noted: rejected.")
+        see(opened, "#job-1", "has this series already")
+        opened.open("/feedback")
+        opened.page.click("section.card dd a >> nth=1")
+        see(opened, "#said", SCRIPT)
+        opened.page.click("#said td.id a")
+        see(opened, "#job-1", "user rita")
+        assert opened.page.title() != "taken"
+        assert opened.complaints == []
+
+
+def test_a_file_is_tried_on_the_rules(place: Place, admin: Window) -> None:
+    admin.open("/rules")
+    admin.page.set_input_files("[name=file]", next((place.folder / "scan1").iterdir()))
+    admin.page.click("text='Try'")
+    see(admin, "#outcome", "would be restored")
 
 
 def test_somebody_who_looks_is_refused_what_others_do(place: Place) -> None:

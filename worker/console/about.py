@@ -49,7 +49,7 @@ class ModelFact:
     @property
     def limits(self) -> list[str]:
         """What the weights' makers warn of."""
-        return list(self.card.get("limits", []))
+        return list(self.card.get("figures", {}).get("limits", []))
 
     @property
     def data(self) -> list[dict[str, str]]:

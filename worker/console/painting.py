@@ -39,14 +39,10 @@ WINDOWS: Mapping[str, Window] = {
 }
 # One scale for every series, so that pictures can be compared; beyond it lies what the self-check objects to.
 MOST_HU = 200
-# Blue to orange over white: told apart by people who see red and green alike, and by lightness on either side.
+# Blue below, orange above: told apart by people who see red and green alike. Black between them, as in a reading room.
 STOPS = (
-    (0.0, (8, 48, 107)),
-    (0.25, (66, 146, 198)),
-    (0.5, (247, 247, 247)),
-    (0.75, (239, 138, 48)),
-    (1.0, (127, 39, 4)),
-)
+    (0.0, (160, 215, 255)), (0.25, (40, 120, 205)), (0.5, (8, 8, 8)), (0.75, (205, 105, 20)), (1.0, (255, 220, 150)),
+)  # fmt: skip
 SCALE = Scale(-MOST_HU, MOST_HU, tuple((place, f"#{r:02x}{g:02x}{b:02x}") for place, (r, g, b) in STOPS))
 
 

@@ -100,7 +100,7 @@ def test_colours_say_the_sign_and_hold_for_every_series() -> None:
     shown = colours(np.array([[-9999, -MOST_HU, 0, MOST_HU, 9999]], dtype=np.float32))[0]
     assert shown[0].tolist() == shown[1].tolist()
     assert shown[3].tolist() == shown[4].tolist()
-    assert shown[2].tolist() == [247, 247, 247]
+    assert shown[2].tolist() == [8, 8, 8]
     assert int(shown[1][2]) > int(shown[1][0])  # blue is darker
     assert int(shown[3][0]) > int(shown[3][2])  # orange is brighter
     assert SCALE.stops[0][1] == "#{:02x}{:02x}{:02x}".format(*shown[0])
