@@ -53,7 +53,7 @@ name = "every other chest"
 body_part = ["CHEST*", "THORAX*"]
 """
 LOOKS = {"light": (DESK, "light"), "dark": (DESK, "dark"), "phone": ((390, 844), "light")}
-COLOURS = 200
+COLOURS = 256
 
 
 @contextmanager
@@ -94,19 +94,19 @@ def think(node: Node) -> None:
     """Have people say what they think of the two results; and of many more, in the weeks before."""
     ledger, chance = node.ledger(), random.Random(5)
     feedback.give(ledger.acting_as("user vera"), 1, Verdict.ACCEPTED, None, "")
-    feedback.give(
-        ledger.acting_as("user ravi"), 3, Verdict.REJECTED, Fault.NOISE, "vessels of the left apex look blurred"
-    )
     (said,) = feedback.everything_about(ledger, 1)
     with ledger.transaction() as connection:
-        for number in range(160):
-            at = said.at - timedelta(days=chance.randint(1, 150))
+        for number, days in enumerate(sorted((chance.randint(1, 150) for _ in range(160)), reverse=True)):
+            at = said.at - timedelta(days=days)
             fault = chance.choice(["noise", "noise", "artefact", "density"]) if chance.random() < 0.15 else ""
             values = {**asdict(said), "at": at, "day": at.date().isoformat(), "reason": fault}
             values |= {"verdict": Verdict.REJECTED if fault else Verdict.ACCEPTED}
             values |= {"calling_ae": ("SCANNER", "CT_ER")[number % 3 == 0]}
             del values["id"]
             connection.execute(insert(table).values(**values))
+    feedback.give(
+        ledger.acting_as("user ravi"), 3, Verdict.REJECTED, Fault.NOISE, "vessels of the left apex look blurred"
+    )
 
 
 def state(node: Node, number: int) -> str:

@@ -40,8 +40,10 @@ WINDOWS: Mapping[str, Window] = {
 # One scale for every series, so that pictures can be compared; beyond it lies what the self-check objects to.
 MOST_HU = 200
 # Blue below, orange above: told apart by people who see red and green alike. Black between them, as in a reading room.
+# Steep near the middle: a tenth of the scale is seen.
 STOPS = (
-    (0.0, (160, 215, 255)), (0.25, (40, 120, 205)), (0.5, (8, 8, 8)), (0.75, (205, 105, 20)), (1.0, (255, 220, 150)),
+    (0.0, (205, 235, 255)), (0.25, (70, 160, 245)), (0.42, (25, 85, 160)), (0.5, (8, 8, 8)), (0.58, (150, 70, 10)),
+    (0.75, (240, 145, 45)), (1.0, (255, 232, 180)),
 )  # fmt: skip
 SCALE = Scale(-MOST_HU, MOST_HU, tuple((place, f"#{r:02x}{g:02x}{b:02x}") for place, (r, g, b) in STOPS))
 
