@@ -21,6 +21,7 @@ from dicom_node.ledger.columns import metadata as metadata
 from dicom_node.ledger.console_tables import console_session as console_session
 from dicom_node.ledger.console_tables import console_throttle as console_throttle
 from dicom_node.ledger.console_tables import console_user as console_user
+from dicom_node.ledger.feedback_tables import feedback as feedback
 
 
 def _lease_columns() -> list[Column[Any]]:
@@ -108,6 +109,7 @@ job = Table(
     Index(None, "state", "due_at"),
     Index(None, "state", "updated_at"),
     Index(None, "state", "series_id"),
+    Index(None, "rule", "created_at"),
 )
 
 job_instance = Table(

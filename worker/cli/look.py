@@ -13,8 +13,9 @@ from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.users import Role
 from dicom_node.ledger.workers import WorkerView
 from worker import patients
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, local, node_from
 from worker.cli.figures import figure_lines
+from worker.trial import describe
 from worker.wiring import Node
 
 COLOURS = {

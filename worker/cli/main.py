@@ -10,7 +10,22 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
-from worker.cli import act, certs, check, commitments, experiment, files, look, pull, rules, run, train, users
+from worker.cli import (
+    about,
+    act,
+    certs,
+    check,
+    commitments,
+    experiment,
+    files,
+    look,
+    opinion,
+    pull,
+    rules,
+    run,
+    train,
+    users,
+)
 from worker.errors import WorkerError
 
 USAGE_ERROR, FAILURE = 2, 1
@@ -44,10 +59,12 @@ for room, panel in (
     (run, "Run the node"),
     (look, "See and act"),
     (act, "See and act"),
+    (opinion, "See and act"),
     (pull, "See and act"),
     (commitments, "See and act"),
     (check, "Check the installation"),
     (certs, "Check the installation"),
+    (about, "Check the installation"),
     (files, "Without a network"),
     (train, "Make weights"),
     (experiment, "Make weights"),

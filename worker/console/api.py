@@ -23,7 +23,8 @@ def now(console: Console, _asked: Asked) -> Response:
 
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first; ``next`` is the ``before`` of the following page."""
-    wanted = SeriesFilter(*(asked.query.get(key, "").strip()[:64] for key in ("state", "calling_ae", "text")))
+    keys = ("state", "calling_ae", "text", "feedback")
+    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
     found = browse.series_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
     following = found[PAGE - 1].series.id if len(found) > PAGE else None
     return JSONResponse({"series": [as_json(item) for item in series_facts.page_of(found[:PAGE])], "next": following})

@@ -9,9 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from dicom_node.ledger.sessions import SessionView
 from dicom_node.ledger.users import Role
+from worker.console.multipart import fields_and_file
 
 LONGEST_BODY = 64 * 1024
 LONGEST_BODY_S = 10.0
+LONGEST_UPLOAD, LONGEST_UPLOAD_S = 16 * 1024 * 1024, 60.0
 MOST_FIELDS = 50
 LONGEST_REASON = 200
 
@@ -36,6 +38,8 @@ class Asked:
         Other parts of the path.
     live : bool
         Asked by a page that refreshes itself: it wants the page's inside alone, and is no deed of a person.
+    upload : bytes or None
+        The file that a form brought along, where its door takes one.
     session : SessionView or None
         Who asks, once that is found out.
     """
@@ -50,6 +54,7 @@ class Asked:
     headers: Mapping[str, str]
     peer_ip: str
     live: bool = False
+    upload: bytes | None = field(default=None, repr=False)
     session: SessionView | None = field(default=None, compare=False)
 
     def may(self, role: Role) -> bool:
@@ -68,13 +73,18 @@ class Asked:
         return origin is None or urlsplit(origin).netloc == self.headers.get("host")
 
 
-async def read(request: Request) -> Asked:
+async def read(request: Request, *, takes_file: bool = False) -> Asked:
     """Read a request. Unreadable where it is too long, too slow, or no form."""
     form: dict[str, str] = {}
+    upload = None
     if request.method == "POST":
+        longest, longest_s = (LONGEST_UPLOAD, LONGEST_UPLOAD_S) if takes_file else (LONGEST_BODY, LONGEST_BODY_S)
         try:
-            body = await asyncio.wait_for(_body(request), LONGEST_BODY_S)
-            form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+            body = await asyncio.wait_for(_body(request, longest), longest_s)
+            if takes_file:
+                form, upload = fields_and_file(request.headers.get("content-type", ""), body)
+            else:
+                form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
         except TimeoutError as error:
             raise Unreadable(408, "The form did not arrive in time.") from error
         except (ValueError, ClientDisconnect) as error:
@@ -91,6 +101,7 @@ async def read(request: Request) -> Asked:
         headers=request.headers,
         peer_ip=request.client.host if request.client else "",
         live="x-live" in request.headers,
+        upload=upload,
     )
 
 
@@ -99,10 +110,10 @@ def bare(request: Request) -> Asked:
     return Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
+async def _body(request: Request, longest: int) -> bytes:
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
+        if len(body) > longest:
             raise Unreadable(413, "The form is longer than anything that this console asks for.")
-    return body
+    return bytes(body)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, own, pages, patient, people, sent_by_issuer
+from worker.console import about, acting, api, entering, opinions, own, pages, patient, people, sent_by_issuer, trying
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import RETURN, Handler
 from worker.console.own import ME
@@ -21,6 +21,8 @@ class Door:
         The least role; None lets in everybody, logged in or not.
     is_data : bool
         Answered to programs: errors are JSON, and nobody is led to the login page.
+    takes_file : bool
+        Its form brings a file, which is not read before it is known who brings it, and of few people at a time.
     """
 
     method: str
@@ -28,6 +30,7 @@ class Door:
     handler: Handler
     role: Role | None
     is_data: bool = False
+    takes_file: bool = False
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
@@ -41,8 +44,13 @@ DOORS = (
     Door("GET", "/workers", pages.workers_page, VIEWER),
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
-    Door("GET", "/about", pages.about, VIEWER),
     Door("POST", "/series/{series:int}/patient", patient.show, VIEWER),  # whom [console] patient_data lets
+    Door("GET", "/about", about.about, VIEWER),
+    Door("GET", "/about/sbom.json", about.bill, VIEWER, is_data=True),
+    Door("GET", "/rules", trying.rules, VIEWER),
+    Door("POST", "/rules/try", trying.attempt, OPERATOR, takes_file=True),
+    Door("GET", "/feedback", opinions.feedback_page, VIEWER),
+    Door("POST", "/series/{series:int}/{job:int}/feedback", opinions.give, VIEWER),
     Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
     Door("POST", "/pause", acting.pause, OPERATOR),
     Door("POST", "/resume", acting.resume, OPERATOR),
@@ -67,6 +75,7 @@ DOORS = (
     Door("GET", "/api/series", api.series, VIEWER, is_data=True),
     Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),
     Door("GET", "/api/audit", api.audit, VIEWER, is_data=True),
+    Door("GET", "/api/feedback", opinions.feedback_data, VIEWER, is_data=True),
     Door("GET", "/metrics", api.metrics_page, None, is_data=True),
     Door("GET", "/healthz", api.healthy, None, is_data=True),
     Door("GET", "/readyz", api.ready, None, is_data=True),

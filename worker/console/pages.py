@@ -1,30 +1,23 @@
 """The pages that people look at. Each gathers its facts and hands them to its template."""
 
-import importlib.metadata
-import json
-import platform
-import sys
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-import migrations
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
-from sr_engine.errors import EngineError
-from sr_engine.volume import ModelIdentity
 from worker import patients
 from worker.console import facts, series_facts
 from worker.console.asked import Asked
+from worker.console.cuts import PLANES
 from worker.console.office import Console, page
-from worker.console.previews import PLANES
-from worker.wiring import engines
+from worker.console.painting import SCALE, WINDOWS
+from worker.feedback import FAULTS
 
 REFUSED = "association.refused"
-LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
 
 
 def now(console: Console, asked: Asked) -> Response:
@@ -34,14 +27,15 @@ def now(console: Console, asked: Asked) -> Response:
 
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first, page by page."""
-    wanted = SeriesFilter(*(asked.query.get(key, "").strip()[:64] for key in ("state", "calling_ae", "text")))
+    keys = ("state", "calling_ae", "text", "feedback")
+    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
     before = number(asked, "before")
     found = browse.series_page(console.node.database, wanted, before, PAGE + 1)
     return page(
         console, asked, "series.html",
         series=series_facts.page_of(found[:PAGE]), wanted=wanted, before=before,
         older=_link("/series", wanted, found[PAGE - 1].series.id) if len(found) > PAGE else "",
-        states=["receiving", *map(str, JobState)],
+        states=["receiving", *map(str, JobState)], verdicts=list(Verdict),
         scanners=[item.ae_title for item in overview.scanners(console.node.database)],
     )  # fmt: skip
 
@@ -53,17 +47,20 @@ def detail(console: Console, asked: Asked) -> Response:
         raise InputError(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
     return page(
-        console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES,
+        console, asked, "detail.html", detail=found, series=found.series, running=running, said=found.feedback,
+        faults=FAULTS, rejects_superseded=console.node.settings.derive.reject_superseded,
+        planes=PLANES, windows=WINDOWS, window=_window(asked), scale=SCALE,
         shows_patient=asked.session is not None and patients.may_look(console.node, asked.session.role),
     )  # fmt: skip
 
 
 def picture(console: Console, asked: Asked) -> Response:
-    """A cut through the middle of a job's thick or thin slices."""
+    """A cut through the middle of a job's thick or thin slices, or of what lies between them."""
     job = queries.job_by_id(console.node.database, asked.numbers["job"])
     if job is None or job.series_id != asked.numbers["series"]:
         raise InputError("there is no such job")
-    content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
+    plane, kind = asked.words["plane"], asked.words["kind"]
+    content = console.previews.picture(console.node, job, plane, kind, _window(asked))
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -108,20 +105,6 @@ def audit(console: Console, asked: Asked) -> Response:
     return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
 
 
-def about(console: Console, asked: Asked) -> Response:
-    """Which program, which weights, on what."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    database = console.node.database
-    programs = {
-        "thinslice": importlib.metadata.version("thinslice"),
-        "Python": sys.version.split()[0],
-        "system": f"{platform.system()} {platform.machine()}",
-        "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
-    }
-    models, trouble = _models(console)
-    return page(console, asked, "about.html", programs=programs, versions=versions, models=models, trouble=trouble)
-
-
 def number(asked: Asked, name: str) -> int | None:
     """A number in the query. InputError where it is none."""
     text = asked.query.get(name, "")
@@ -130,26 +113,15 @@ def number(asked: Asked, name: str) -> int | None:
     return int(text) if text else None
 
 
+def _window(asked: Asked) -> str:
+    """The grey window that is asked for; the wide one where none of that name is."""
+    name = asked.query.get("window", "")
+    return name if name in WINDOWS else next(iter(WINDOWS))
+
+
 def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
-
-
-def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]], str]:
-    """The networks that restore, each with the card of its weights; and why one cannot."""
-    from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
-
-    settings, found = console.node.settings, []
-    try:
-        models = console.node.models
-    except EngineError as error:
-        return [], str(error)
-    for engine in engines(settings):
-        model = models[engine.network]
-        card = (engine.weights or shipped_weights(model.name)).with_suffix(".json")
-        content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
-        found.append((model, content))
-    return found, ""
 
 
 def _quarantine(console: Console) -> int:

@@ -61,6 +61,8 @@ MEANINGS: Mapping[str, str] = {
     "beyond_range_percent": "Voxels more than 50 HU beyond everything in the source.",
     "max_slice_shift_hu": "How far the mean of any one slice lies beyond those of the nearest thick ones.",
     "rule": "The first of the node's rules that this series fits: it says with which network, and where to.",
+    "accepted": "Somebody looked at the derived series and would read it.",
+    "rejected": "Somebody looked at the derived series and would not read it, for the reason given.",
     "network_rms_hu": "How far the network's own output was off, before it was made consistent with its source.",
 }  # fmt: skip
 # Each state has a shape of its own, so that colour is never the only sign.
@@ -68,7 +70,7 @@ ICONS: Mapping[str, str] = {
     "receiving": "↓", "complete": "✓", "queued": "…", "running": "▸", "restored": "◆", "sending": "↑", "sent": "↑",
     "verified": "✓", "skipped": "–", "held": "‖", "failed": "✕", "parked": "P", "cancelled": "∅", "superseded": "»",
     "pending": "…", "verifying": "?", "waiting": "…", "reporting": "↑", "reported": "✓",
-    "ready": "✓", "refusing": "✕", "stopping": "■",
+    "ready": "✓", "refusing": "✕", "stopping": "■", "accepted": "✓", "rejected": "✕",
     "disabled": "✕", "viewer": "○", "operator": "◐", "admin": "●",
 }  # fmt: skip
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
