@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
-from worker.cli import act, certs, check, commitments, experiment, files, look, pull, rules, run, train, users
+from worker.cli import act, certs, check, commitments, experiment, files, look, notices, pull, rules, run, train, users
 from worker.errors import WorkerError
 
 USAGE_ERROR, FAILURE = 2, 1
@@ -55,6 +55,7 @@ for room, panel in (
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
+app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
 
 
