@@ -64,7 +64,7 @@ def troubles_of(node: Node, around: Around) -> tuple[Trouble, ...]:
     known = {(item.kind, item.subject): item.since for item in notices.lasting(node.database)}
     found = (
         *_obstacles(around, node.settings.notices), *_untold(node), *_wanted(node, around),
-        *_late(around, node.settings.notices), *_silent(around, node.settings.notices),
+        *_late(around, node.settings.notices), *_silent(around, node.settings.notices), *_broken(node),
     )  # fmt: skip
     return tuple(replace(item, since=item.since or known.get((item.kind, item.subject))) for item in found)
 
@@ -175,3 +175,11 @@ def _silent(around: Around, settings: NoticesSettings) -> Iterator[Trouble]:
 
 def _is_expected(item: ScannerFact, settings: NoticesSettings) -> bool:
     return item.ae_title in settings.scanners if settings.scanners else item.silent_s < EXPECTED_S
+
+
+def _broken(node: Node) -> Iterator[Trouble]:
+    """What the latest verification of the audit trail found."""
+    broken = tallies.latest(node.database, "audit.broken")
+    if broken is not None and broken > (tallies.latest(node.database, "audit.verified") or 0):
+        sentence = "The audit trail is broken: a row was changed, removed or inserted."
+        yield Trouble(BAD, sentence, "/audit", Kind.AUDIT_BROKEN, "", sentence)

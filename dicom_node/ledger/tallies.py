@@ -58,6 +58,13 @@ def newest(database: Database, state: JobState) -> datetime | None:
         return found
 
 
+def latest(database: Database, event: str) -> int | None:
+    """Number of the latest row of the audit trail about such an event."""
+    with database.reading() as connection:
+        found: int | None = connection.execute(select(func.max(audit.c.seq)).where(audit.c.event == event)).scalar()
+        return found
+
+
 def happened_since(database: Database, before: Happened) -> Happened:
     """The same with what was written since: rows of the audit trail are numbered in turn and never removed.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, pages
+from worker.console import acting, api, entering, notice_pages, pages
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import Handler
 
@@ -40,12 +40,14 @@ DOORS = (
     Door("GET", "/workers", pages.workers_page, VIEWER),
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
+    Door("GET", "/notices", notice_pages.notices_page, VIEWER),
     Door("GET", "/about", pages.about, VIEWER),
     Door("POST", "/series/{series:int}/{act}", acting.act, OPERATOR),
     Door("POST", "/pause", acting.pause, OPERATOR),
     Door("POST", "/resume", acting.resume, OPERATOR),
     Door("POST", "/partners/{name}/echo", acting.echo, OPERATOR),
     Door("POST", "/commitments/{request:int}/report", acting.report, OPERATOR),
+    Door("POST", "/notices/{name}/trial", notice_pages.trial, ADMIN),
     Door("POST", "/audit/verify", acting.verify, ADMIN),
     Door("GET", FIRST, entering.ask_first, None),
     Door("POST", FIRST, entering.make_first, None),

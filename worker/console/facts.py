@@ -1,11 +1,13 @@
 """What the first page shows, as data: the ledger's figures and this machine's disks. /api and /metrics show it too."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dicom_node.ledger import overview
+from dicom_node.ledger import channels, overview
+from dicom_node.ledger.channels import MessageView
 from dicom_node.ledger.overview import Finished
 from worker.around import DAY_S, HOUR_S, Around, look_around
 from worker.around import destinations_of as destinations_of
@@ -16,11 +18,16 @@ from worker.wiring import Node
 
 # An estimate from less progress than this would jump about.
 LEAST_PROGRESS = 0.05
+# Ends of the buckets that times are counted in, in seconds: from half a minute to a day.
+BUCKETS_S = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How much came to its end, by hour (oldest first), and how long after its last image; seconds."""
+    """How much came to its end, by hour (oldest first), and how long after its last image; seconds.
+
+    ``within`` counts those that took no longer than each of ``BUCKETS_S``, ``sum_s`` adds up what all took.
+    """
 
     hour: int
     day: int
@@ -28,6 +35,8 @@ class Pace:
     median_s: float | None
     p95_s: float | None
     target_s: float
+    within: tuple[int, ...]
+    sum_s: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Now(Around):
     pace: Pace
     running: tuple[RunningFact, ...]
     troubles: tuple[Trouble, ...]
+    told: tuple[MessageView, ...]
 
 
 def now(node: Node) -> Now:
@@ -61,6 +71,7 @@ def now(node: Node) -> Now:
         pace=pace_of(overview.finished(database, DAY_S), around.at, node.settings.console.target_minutes * 60),
         running=running_of(node, around.at),
         troubles=troubles_of(node, around),
+        told=tuple(channels.messages(database, limit=3)),
     )
 
 
@@ -72,7 +83,9 @@ def pace_of(finished: Sequence[Finished], at: datetime, target_s: float) -> Pace
         by_hour[23 - min(int(max(age, 0) // HOUR_S), 23)] += 1
     delays = sorted(item.seconds for item in finished)
     recent = sum(age < HOUR_S for age in ages)
-    return Pace(recent, len(ages), tuple(by_hour), percentile(delays, 50), percentile(delays, 95), target_s)
+    ranks = percentile(delays, 50), percentile(delays, 95)
+    within = tuple(bisect_right(delays, end) for end in BUCKETS_S)
+    return Pace(recent, len(ages), tuple(by_hour), *ranks, target_s, within, sum(delays))
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:

@@ -15,6 +15,7 @@ from worker.console import words
 from worker.console.accounts import Accounts
 from worker.console.asked import Asked
 from worker.console.previews import Previews
+from worker.console.tally import Tally
 from worker.settings import ConsoleSettings
 from worker.wiring import Node
 
@@ -48,6 +49,7 @@ class Console:
     accounts: Accounts
     previews: Previews
     notes: Notes = field(default_factory=Notes)
+    tally: Tally = field(default_factory=Tally)
     templates: Environment = field(default_factory=lambda: _templates())
 
     @property
