@@ -27,7 +27,7 @@ PASSWORD = "a sentence is a good one"
 ROOT = "1.2.826.0.1.3680043.8.498.79"
 PAGES = {
     "now": "/", "series": "/series", "detail": "/series/1", "held": "/held", "workers": "/workers",
-    "partners": "/partners", "audit": "/audit", "about": "/about",
+    "partners": "/partners", "audit": "/audit", "notices": "/notices", "about": "/about",
 }  # fmt: skip
 LOOKS = {"light": (DESK, "light"), "dark": (DESK, "dark"), "phone": ((390, 844), "light")}
 COLOURS = 200

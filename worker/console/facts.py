@@ -71,7 +71,7 @@ def now(node: Node) -> Now:
         pace=pace_of(overview.finished(database, DAY_S), around.at, node.settings.console.target_minutes * 60),
         running=running_of(node, around.at),
         troubles=troubles_of(node, around),
-        told=tuple(channels.messages(database, limit=3)),
+        told=tuple(channels.messages(database, limit=1)),
     )
 
 

@@ -43,6 +43,16 @@ class Message:
         return ", ".join(f"{counts[words]} {words}" for words in SAID.values() if counts[words])
 
     @property
+    def about(self) -> str:
+        """The kinds by phase: ``new: job failed, disk full; over: paused``."""
+        kinds = {phase: [item.kind for item in self.told if item.phase == phase] for phase in SAID}
+        return "; ".join(
+            f"{SAID[phase]}: {', '.join(dict.fromkeys(found)).replace('_', ' ')}"
+            for phase, found in kinds.items()
+            if found
+        )
+
+    @property
     def title(self) -> str:
         """One line."""
         return f"thinslice {self.node}: {self.summary}"

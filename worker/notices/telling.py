@@ -7,10 +7,12 @@ import structlog
 from dicom_node.errors import NodeError, SettingsError, StaleFence
 from dicom_node.ledger import channels, notices
 from dicom_node.ledger.channels import ChannelClaim
+from dicom_node.tls import web_context
 from worker.errors import NoticeError
 from worker.notice_settings import ChannelSettings, EmailSettings, WebhookSettings
 from worker.notices.mail import mail
 from worker.notices.message import Message, message, trial
+from worker.notices.secret import secret_of
 from worker.notices.webhook import post
 from worker.owner import is_gone, this_owner
 from worker.wiring import Node
@@ -41,7 +43,7 @@ def tell(node: Node, channel: ChannelSettings, now: datetime) -> bool:
             channels.idle(database, claim)
             return False
         send(channel, composed)
-        channels.sent(database, claim, tellings, composed.summary)
+        channels.sent(database, claim, tellings, composed.about)
     except (NoticeError, SettingsError) as error:
         _failed(node, claim, str(error))
         return False
@@ -57,6 +59,13 @@ def send(channel: ChannelSettings, composed: Message) -> None:
         post(channel, composed)
     elif isinstance(channel, EmailSettings):
         mail(channel, composed)
+
+
+def check_channel(channel: ChannelSettings) -> None:
+    """SettingsError where a file that is named for a channel cannot be used; the sentence says which."""
+    web_context(None, None, channel.authorities)
+    if channel.secret_file is not None:
+        secret_of(channel.secret_file)
 
 
 def send_trial(node: Node, name: str, now: datetime) -> str:

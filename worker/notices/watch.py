@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from dicom_node.errors import NodeError
+from dicom_node.errors import LedgerError, NodeError
 from dicom_node.ledger import channels, notices
 from worker.around import DAY_S, HOUR_S, look_around
 from worker.line import Line
@@ -66,7 +66,8 @@ class Watch:
             notices.forget(node.database, node.settings.notices.keep_days * DAY_S)
 
     def _tell(self, number: int) -> None:
-        tell(self._node, self._channels[number], datetime.now(UTC))
+        with contextlib.suppress(LedgerError):  # the look that comes next says so
+            tell(self._node, self._channels[number], datetime.now(UTC))
 
     def _run(self) -> None:
         while not self._stop.wait(self._node.settings.notices.look_s):

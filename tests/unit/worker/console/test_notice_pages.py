@@ -38,18 +38,16 @@ def test_the_page_says_what_is_amiss_and_what_was_sent(viewer: Visitor, node: No
     look(node)
     page = viewer.get("/notices").text
     assert "Series that wait for a person: 1 failed." in page
-    assert "1 new" in page
+    assert "new: job failed" in page
     now = viewer.get("/").text
     assert "1 failed</a> <small>since <time" in now
-    assert "chat: 1 new" in now
+    assert "by chat, new: job failed" in now
     workers.forget(node.database, "host/boot/1/1")
     notices.note(node.database, [])
     assert "<h2>Over</h2>" in viewer.get("/notices").text
 
 
-def test_an_admin_sends_a_trial_and_reads_what_came_of_it(
-    as_: As, node: Node, server: ConsoleServer, hook: Hook
-) -> None:
+def test_an_admin_sends_a_trial_and_reads_what_came_of_it(as_: As, hook: Hook) -> None:
     admin, operator = as_(Role.ADMIN), as_(Role.OPERATOR)
     assert operator.post("/notices/chat/trial", "/").status == 403
     admin.post("/notices/chat/trial", "/notices")
