@@ -23,6 +23,8 @@ COLOURS = {
 }  # fmt: skip
 
 LEVELS = {"bad": "bold red", "warn": "bold yellow"}
+# These have a line, or a place in the table, of their own.
+TOLD_OTHERWISE = {Kind.PAUSED, Kind.DESTINATION_DOWN, *OF_JOBS.values()}
 ADVICE = {Kind.COMMITMENT_UNTOLD: "; `thinslice commitments` lists them, `thinslice report` tries again"}
 
 
@@ -47,8 +49,14 @@ def _obstacles(node: Node) -> list[str]:
         since = local(pause.since)
         lines.append(f"[bold white on red] PAUSED [/] since {since} by {escape(pause.by)}: {escape(pause.reason)}")
         lines.append("  Nothing new is begun; images are received. `thinslice resume` goes on.")
-    amiss = [item for item in troubles_of(node, look_around(node)) if item.kind not in (Kind.PAUSED, *OF_JOBS.values())]
-    return lines + [_line_of(item) for item in amiss]
+    around = look_around(node)
+    lines += [
+        f"[bold red]{escape(item.name)} does not answer[/] ({item.circuit.failures} times in a row): "
+        f"tried next at {local(item.circuit.open_until)}; {escape(item.circuit.reason)}"
+        for item in around.destinations
+        if item.circuit is not None
+    ]
+    return lines + [_line_of(item) for item in troubles_of(node, around) if item.kind not in TOLD_OTHERWISE]
 
 
 def _line_of(trouble: Trouble) -> str:

@@ -174,6 +174,28 @@ def test_a_watch_tells_by_itself_and_one_watches_at_a_time(tmp_path: Path, hook:
     assert channels.hold(node.database, WATCH, "elsewhere/boot/1/1", 60, lambda _owner: False)
 
 
+def test_a_receiver_that_does_not_answer_holds_up_itself_alone(tmp_path: Path, hook: Hook) -> None:
+    with hook_receiver() as other:
+        node = node_at(tmp_path, hook, "", f'[[notices.webhook]]\nname = "other"\nurl = "{other.url}"')
+        hung, released, told = threading.Event(), threading.Event(), threading.Event()
+
+        def hang(_body: object) -> None:
+            hung.set()
+            released.wait(30)
+
+        hook.before, other.before = hang, lambda _body: told.set() if hung.wait(30) else None
+        fail_job(node, "a")
+        watch = Watch(node)
+        watch.start()
+        assert told.wait(30)
+        told.clear()
+        fail_job(node, "b")
+        assert told.wait(30)  # it looks and tells on
+        watch.stop()
+        released.set()
+        assert len(hook.came) == 1
+
+
 def test_redirects_are_not_followed_and_nothing_secret_is_told(tmp_path: Path, hook: Hook) -> None:
     with hook_receiver() as other:
         hook.status, hook.headers = 307, {"Location": other.url}
