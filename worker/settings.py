@@ -28,6 +28,7 @@ from dicom_node.settings import (
     is_private,
 )
 from sr_engine.settings import NETWORK_NAMES, EngineSettings
+from worker.notice_settings import NoticesSettings, anchored_notices
 from worker.oidc_settings import OidcSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
@@ -125,6 +126,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()
     console: ConsoleSettings = ConsoleSettings()
+    notices: NoticesSettings = NoticesSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -234,6 +236,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "engine": engine,
         "ledger": ledger,
         "console": console,
+        "notices": anchored_notices(settings.notices, base),
     }
     return settings.model_copy(update=anchored)
 

@@ -22,6 +22,10 @@ from dicom_node.ledger.console_tables import console_session as console_session
 from dicom_node.ledger.console_tables import console_throttle as console_throttle
 from dicom_node.ledger.console_tables import console_user as console_user
 from dicom_node.ledger.feedback_tables import feedback as feedback
+from dicom_node.ledger.notice_tables import notice as notice
+from dicom_node.ledger.notice_tables import notice_channel as notice_channel
+from dicom_node.ledger.notice_tables import notice_message as notice_message
+from dicom_node.ledger.notice_tables import notice_told as notice_told
 
 
 def _lease_columns() -> list[Column[Any]]:

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = "1.2.826.0.1.3680043.8.498.78"
 PASSWORD = "a sentence is a good one"
 PAGES = (
-    "/", "/series", "/series/1", "/held", "/workers", "/partners", "/rules", "/feedback", "/audit", "/about",
-    "/users", "/me",
+    "/", "/series", "/series/1", "/held", "/workers", "/partners", "/rules", "/feedback", "/audit", "/notices",
+    "/about", "/users", "/me",
 )  # fmt: skip
 SCRIPT = "<img src=x onerror=document.title='taken'>"
 

@@ -34,7 +34,7 @@ ROOT = "1.2.826.0.1.3680043.8.498.79"
 PAGES = {
     "now": "/", "series": "/series", "detail": "/series/1", "look": "/series/1#pictures-1", "held": "/held",
     "workers": "/workers", "partners": "/partners", "rules": "/rules", "feedback": "/feedback", "audit": "/audit",
-    "about": "/about", "users": "/users", "me": "/me",
+    "notices": "/notices", "about": "/about", "users": "/users", "me": "/me",
 }  # fmt: skip
 RULES = """
 [[rules]]

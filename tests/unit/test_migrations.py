@@ -14,11 +14,13 @@ import migrations
 from dicom_node.commitment import CommitmentRequest, Reference
 from dicom_node.errors import SettingsError
 from dicom_node.ledger import (
+    channels,
     circuits,
     commitment_requests,
     deliveries,
     feedback,
     jobs,
+    notices,
     queries,
     sessions,
     switches,
@@ -27,6 +29,7 @@ from dicom_node.ledger import (
     workers,
 )
 from dicom_node.ledger.database import Database, driver_url
+from dicom_node.ledger.notices import Amiss
 from dicom_node.ledger.tables import metadata
 from dicom_node.plans import Plan
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
@@ -61,6 +64,10 @@ def fill(url: str) -> Database:
     sessions.enter(database, 1, "t" * 64, "c" * 64, "127.0.0.1", hours=1)
     throttle.attempt(database, {"k" * 64: 5}, "127.0.0.1")
     assert feedback.give(database, 1, feedback.Verdict.ACCEPTED, None, "")
+    notices.note(database, [Amiss("paused", "", "warn", "The node is paused.", "/workers")])
+    claim = channels.claim(database, "chat", "host/boot/1/1", 60, lambda _owner: False, 1)
+    assert claim
+    channels.sent(database, claim, notices.untold(database, "chat", ["paused"], 0), "1 new")
     return database
 
 

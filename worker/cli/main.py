@@ -19,6 +19,7 @@ from worker.cli import (
     experiment,
     files,
     look,
+    notices,
     opinion,
     pull,
     rules,
@@ -72,6 +73,7 @@ for room, panel in (
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
+app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
 
 

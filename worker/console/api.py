@@ -5,15 +5,14 @@ from ipaddress import ip_address
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import browse, overview, queries
+from dicom_node.ledger import browse
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from worker.console import facts, metrics, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console
 from worker.console.pages import number
 from worker.console.series_facts import as_json
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from worker.console.unready import unready
 
 
 def now(console: Console, _asked: Asked) -> Response:
@@ -55,9 +54,9 @@ def healthy(_console: Console, _asked: Asked) -> Response:
 
 
 def ready(console: Console, _asked: Asked) -> Response:
-    """The ledger answers too; LedgerError (503) where it does not."""
-    overview.now(console.node.database)
-    return PlainTextResponse("ready\n")
+    """Whether the console can serve, and else why not (503): one line for each reason."""
+    reasons = unready(console.node)
+    return PlainTextResponse("\n".join(["not ready", *reasons, ""]), 503) if reasons else PlainTextResponse("ready\n")
 
 
 def metrics_page(console: Console, asked: Asked) -> Response:
@@ -70,5 +69,6 @@ def metrics_page(console: Console, asked: Asked) -> Response:
     hidden = "x-forwarded-for" in asked.headers and not console.settings.trusted_proxies
     if not let_in or hidden:
         return JSONResponse({"error": "[console] metrics_from does not name this address"}, 403)
-    content = metrics.exposed(facts.now(console.node), queries.counts(console.node.database))
-    return Response(content, media_type=METRICS_TYPE)
+    counts = console.tally.count(console.node.database)
+    content, kind = metrics.exposed(facts.now(console.node), counts, asked.headers.get("accept", ""))
+    return Response(content, media_type=kind)

@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 
 from dicom_node.ledger.users import Role
-from worker.console import about, acting, api, entering, opinions, own, pages, patient, people, sent_by_issuer, trying
+from worker.console import (
+    about,
+    acting,
+    api,
+    entering,
+    notice_pages,
+    opinions,
+    own,
+    pages,
+    patient,
+    people,
+    sent_by_issuer,
+    trying,
+)
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
 from worker.console.office import RETURN, Handler
 from worker.console.own import ME
@@ -44,6 +57,7 @@ DOORS = (
     Door("GET", "/workers", pages.workers_page, VIEWER),
     Door("GET", "/partners", pages.partners, VIEWER),
     Door("GET", "/audit", pages.audit, VIEWER),
+    Door("GET", "/notices", notice_pages.notices_page, VIEWER),
     Door("POST", "/series/{series:int}/patient", patient.show, VIEWER),  # whom [console] patient_data lets
     Door("GET", "/about", about.about, VIEWER),
     Door("GET", "/about/sbom.json", about.bill, VIEWER, is_data=True),
@@ -56,6 +70,7 @@ DOORS = (
     Door("POST", "/resume", acting.resume, OPERATOR),
     Door("POST", "/partners/{name}/echo", acting.echo, OPERATOR),
     Door("POST", "/commitments/{request:int}/report", acting.report, OPERATOR),
+    Door("POST", "/notices/{name}/trial", notice_pages.trial, ADMIN),
     Door("POST", "/audit/verify", acting.verify, ADMIN),
     Door("GET", FIRST, entering.ask_first, None),
     Door("POST", FIRST, entering.make_first, None),

@@ -16,6 +16,7 @@ from worker.console.accounts import Accounts
 from worker.console.asked import Asked
 from worker.console.issuer import Issuer
 from worker.console.previews import Previews
+from worker.console.tally import Tally
 from worker.settings import ConsoleSettings
 from worker.wiring import Node
 
@@ -52,6 +53,7 @@ class Console:
     previews: Previews
     issuer: Issuer | None = None
     notes: Notes = field(default_factory=Notes)
+    tally: Tally = field(default_factory=Tally)
     templates: Environment = field(default_factory=lambda: _templates())
 
     @property

@@ -51,7 +51,7 @@ def test_the_first_page_says_what_is_in_the_way(viewer: Visitor, node: Node) -> 
     workers.declare(node.database, "host/boot/1/1", workers.WorkerState.REFUSING, "its weights are damaged")
     switches.pause(node.database, "a new GPU")
     page = viewer.get("/").text
-    for sentence in ("1 held, to be looked at", "node refuses to work: its weights are damaged", "a new GPU"):
+    for sentence in ("1 held, to be looked at", "node host/1 refuses to work: its weights are damaged", "a new GPU"):
         assert sentence in page
 
 
