@@ -27,6 +27,7 @@ from dicom_node.settings import (
     WebSettings,
 )
 from sr_engine.settings import NETWORK_NAMES, EngineSettings
+from worker.audit_settings import AuditSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
 
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()
     console: ConsoleSettings = ConsoleSettings()
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -224,6 +226,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "engine": engine,
         "ledger": ledger,
         "console": console,
+        "audit": settings.audit.anchored(base),
     }
     return settings.model_copy(update=anchored)
 

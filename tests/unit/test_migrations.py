@@ -18,6 +18,7 @@ from dicom_node.ledger import (
     commitment_requests,
     deliveries,
     jobs,
+    positions,
     queries,
     sessions,
     switches,
@@ -59,6 +60,7 @@ def fill(url: str) -> Database:
     users.add(database, "ada", "hash", users.Role.ADMIN)
     sessions.enter(database, 1, "t" * 64, "c" * 64, "127.0.0.1", hours=1)
     throttle.attempt(database, {"k" * 64: 5}, "127.0.0.1")
+    positions.begin(database, "syslog")
     return database
 
 

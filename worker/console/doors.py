@@ -47,6 +47,7 @@ DOORS = (
     Door("POST", "/partners/{name}/echo", acting.echo, OPERATOR),
     Door("POST", "/commitments/{request:int}/report", acting.report, OPERATOR),
     Door("POST", "/audit/verify", acting.verify, ADMIN),
+    Door("POST", "/audit/export", acting.export, ADMIN),
     Door("GET", FIRST, entering.ask_first, None),
     Door("POST", FIRST, entering.make_first, None),
     Door("GET", LOGIN, entering.ask, None),

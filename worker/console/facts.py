@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from dicom_node.audit.outbox import Backlog
 from dicom_node.ledger import circuits, overview, queries, switches, workers
 from dicom_node.ledger.circuits import CircuitView
 from dicom_node.ledger.overview import Finished, Oldest
@@ -13,6 +14,7 @@ from dicom_node.ledger.states import CommitmentState
 from dicom_node.ledger.switches import Pause
 from dicom_node.ledger.workers import WorkerView
 from dicom_node.send.ways import way_to
+from worker.console.trail_facts import backlog_of
 from worker.retention import filled_percent
 from worker.wiring import Node
 
@@ -110,6 +112,7 @@ class Now:
     disks: tuple[Disk, ...]
     scanners: tuple[ScannerFact, ...]
     troubles: tuple[Trouble, ...]
+    audit: Backlog | None
 
 
 def now(node: Node) -> Now:
@@ -117,6 +120,7 @@ def now(node: Node) -> Now:
     database, at = node.database, overview.now(node.database)
     counts, processes = overview.counts(database), tuple(workers.everyone(database))
     pause, destinations, disks = switches.paused(database), destinations_of(node), disks_of(node)
+    audit = backlog_of(node)
     return Now(
         at=at,
         counts=counts,
@@ -128,7 +132,13 @@ def now(node: Node) -> Now:
         pause=pause,
         disks=disks,
         scanners=scanners_of(node, at),
-        troubles=(*_obstacles(pause, processes, destinations, disks), *_untold(node), *_wanted(counts)),
+        troubles=(
+            *_obstacles(pause, processes, destinations, disks),
+            *_untold(node),
+            *_unheard(audit),
+            *_wanted(counts),
+        ),
+        audit=audit,
     )
 
 
@@ -221,6 +231,13 @@ def _untold(node: Node) -> list[Trouble]:
         Trouble("warn", f"{item.calling_ae} was not told of its storage commitment: {item.reason}", "/partners")
         for item in queries.commitment_requests(node.database, CommitmentState.PARKED, limit=5)
     ]
+
+
+def _unheard(audit: Backlog | None) -> list[Trouble]:
+    """The audit repository does not take messages."""
+    if audit is None or not audit.reason:
+        return []
+    return [Trouble("warn", f"{audit.rows} rows of the audit trail wait to be sent: {audit.reason}", "/audit")]
 
 
 def _wanted(counts: dict[str, int]) -> list[Trouble]:

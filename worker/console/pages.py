@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 import migrations
+from dicom_node.audit.export import Form
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
@@ -20,6 +21,7 @@ from worker.console import facts, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console, page
 from worker.console.previews import PLANES
+from worker.console.trail_facts import as_query, audit_filter
 from worker.wiring import engines
 
 REFUSED = "association.refused"
@@ -98,10 +100,13 @@ def partners(console: Console, asked: Asked) -> Response:
 
 def audit(console: Console, asked: Asked) -> Response:
     """Everything that was done, newest first."""
-    wanted = AuditFilter(*(asked.query.get(key, "").strip()[:160] for key in ("event", "actor", "subject")))
+    wanted = audit_filter(asked.query)
     found = browse.audit_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
-    older = _link("/audit", wanted, found[PAGE - 1].seq) if len(found) > PAGE else ""
-    return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
+    older = f"/audit?{as_query(asked.query, before=found[PAGE - 1].seq)}" if len(found) > PAGE else ""
+    days = {key: asked.query.get(key, "").strip() for key in ("since", "until")}
+    return page(
+        console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, days=days, older=older, forms=list(Form)
+    )
 
 
 def about(console: Console, asked: Asked) -> Response:
@@ -126,7 +131,7 @@ def number(asked: Asked, name: str) -> int | None:
     return int(text) if text else None
 
 
-def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
+def _link(path: str, wanted: SeriesFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
 

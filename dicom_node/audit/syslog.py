@@ -1,0 +1,90 @@
+"""The transport of audit messages: syslog (RFC 5424) over TLS (RFC 5425), TCP (RFC 6587 3.4.1) or UDP (RFC 5426)."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from dicom_node.audit.message import Outcome
+from dicom_node.audit.settings import SyslogSettings
+from dicom_node.errors import RepositoryError
+from dicom_node.tls import client_context
+
+# PS3.15 A.6.1: facility 10; severity 5, or 4 for a warning.
+FACILITY, NOTICE, WARNING = 10, 5, 4
+WARNED_OF = (Outcome.SERIOUS, Outcome.MAJOR)
+MESSAGE_ID = "DICOM+RFC3881"
+MARK = b"\xef\xbb\xbf"
+LARGEST_SEQUENCE = 2**31  # RFC 5424 7.3.1
+TIMEOUT_S = 5.0
+
+
+def record(xml: bytes, at: datetime, seq: int, host: str, process_id: int, outcome: Outcome) -> bytes:
+    """A syslog message of the row ``seq`` of the trail, by which a receiver knows one that came twice."""
+    priority = FACILITY * 8 + (WARNING if outcome in WARNED_OF else NOTICE)
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    name = "".join(sign for sign in host if "!" <= sign <= "~")[:255] or "-"
+    sequence = f'[meta sequenceId="{seq % LARGEST_SEQUENCE}"]'
+    return f"<{priority}>1 {moment} {name} thinslice {process_id} {MESSAGE_ID} {sequence} ".encode() + MARK + xml
+
+
+def send(settings: SyslogSettings, records: Sequence[bytes]) -> None:
+    """Send messages over one connection, and close it in good order: syslog has no other word for "received".
+
+    A receiver that has read to the end closes its side too; one that was killed before resets the connection. What a
+    receiver has read and not yet kept when it dies is lost all the same: no syslog tells.
+
+    Raises
+    ------
+    RepositoryError
+        It cannot be reached, is not believed, or broke off: any of the messages may have arrived.
+    SettingsError
+        One of the TLS files is not what it should be.
+    """
+    place = f"the audit repository {settings.host}:{settings.port}"
+    try:
+        if settings.transport == "udp":
+            _send_datagrams(settings, records)
+            return
+        with _connected(settings) as connection:
+            for one in records:
+                connection.sendall(b"%d %b" % (len(one), one))
+            _finish(connection)
+    except ssl.SSLCertVerificationError as error:
+        raise RepositoryError(f"{place} is not believed: {error.verify_message}") from error
+    except (OSError, ssl.SSLError) as error:
+        raise RepositoryError(f"{place} cannot be reached: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _connected(settings: SyslogSettings) -> Iterator[socket.socket]:
+    context = client_context(settings.tls) if settings.tls else None
+    with socket.create_connection((settings.host, settings.port), timeout=TIMEOUT_S) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is None:
+            yield plain
+            return
+        with context.wrap_socket(plain, server_hostname=settings.host) as connection:
+            yield connection
+
+
+def _finish(connection: socket.socket) -> None:
+    """Say that nothing more comes, and wait until the other side has seen it. OSError where it broke off."""
+    try:
+        if isinstance(connection, ssl.SSLSocket):
+            connection.unwrap().close()
+        else:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+    except (TimeoutError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return  # it holds its side open, or ended it without TLS's farewell: either way it took everything
+
+
+def _send_datagrams(settings: SyslogSettings, records: Sequence[bytes]) -> None:
+    kind = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(kind, socket.SOCK_DGRAM) as connection:
+        connection.connect((settings.host, settings.port))
+        for one in records:
+            connection.send(one)
