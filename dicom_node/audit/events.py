@@ -111,8 +111,6 @@ MAKERS: Mapping[str, Make] = {
     "job.purged": transfers.removed,
     "series.purged": transfers.removed,
     "images.viewed": transfers.seen,
-    "patient.viewed": transfers.seen,
-    "images.exported": transfers.exported,
     "session.opened": _login(codes.LOGIN),
     "session.closed": _login(codes.LOGOUT),
     "session.refused": _login(codes.LOGIN, Outcome.MINOR),

@@ -83,16 +83,6 @@ def removed(it: Happening) -> Message | None:
     return _accessed(it, "D")
 
 
-def exported(it: Happening) -> Message | None:
-    """Somebody took images away by the console."""
-    medium = Participant(
-        "download", False, (codes.DESTINATION_MEDIA,), address=it.text("peer_ip"), media=codes.MEDIA_URI
-    )
-    return Message(
-        codes.EXPORT, "R", it.row.at, (*it.actors(codes.SOURCE), medium), objects=it.study(it.count("count"))
-    )
-
-
 def _accessed(it: Happening, action: str) -> Message | None:
     objects = it.study()
     if not objects:

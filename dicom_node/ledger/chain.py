@@ -86,7 +86,7 @@ class Chain:
         """Look at the next row. False where it is not whole, or does not follow: ``fault`` says why."""
         if row.hash != seal(row.previous_hash, row.at, row.actor, row.event, row.subject, row.detail):
             self.fault = Fault(row.seq, f"row {row.seq} was changed: it does not match its seal")
-        elif row.seq <= self.seq:
+        elif self.rows and row.seq <= self.seq:
             self.fault = Fault(row.seq, f"row {row.seq} stands behind row {self.seq}")
         elif self.hash is not None and row.previous_hash != self.hash:
             self.fault = self._broken_link(row)
@@ -96,9 +96,9 @@ class Chain:
         return self.fault is None
 
     def _broken_link(self, row: AuditRow) -> Fault:
-        if row.previous_hash == self._before and self.seq:
+        if row.previous_hash == self._before and self.rows:
             return Fault(self.seq, f"row {self.seq} was slipped in: row {row.seq} follows the row before it")
-        if not self.seq:
+        if not self.rows:
             return Fault(row.seq, f"row {row.seq} is not the first: rows before it were removed")
         text = f"row {row.seq} does not follow row {self.seq}: a row between them was removed, or row {self.seq} was "
         return Fault(row.seq, f"{text}changed and sealed anew")

@@ -1,11 +1,11 @@
 """The audit trail from its beginning to its end, a page at a time: no reader keeps writers waiting for long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Function, func, select
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.chain import AuditRow
@@ -71,8 +71,8 @@ def span_of(database: Database, since: datetime | None = None, until: datetime |
     Found along the rows' numbers, which rise with their times but for a database's clock that was set back.
     """
     with database.reading() as connection:
-        first = 1 if since is None else _first_from(connection, since)
-        last = _newest(connection) if until is None else _first_from(connection, until) - 1
+        first = _end(connection, func.min) if since is None else _first_from(connection, since)
+        last = _end(connection, func.max) if until is None else _first_from(connection, until) - 1
         return Span(first, last)
 
 
@@ -81,7 +81,7 @@ def unread(database: Database, seq: int) -> tuple[int, datetime | None]:
     with database.reading() as connection:
         query = select(audit.c.seq, audit.c.at).where(audit.c.seq > seq).order_by(audit.c.seq).limit(1)
         row = connection.execute(query).first()
-        return (0, None) if row is None else (_newest(connection) - row.seq + 1, row.at)
+        return (0, None) if row is None else (_end(connection, func.max) - row.seq + 1, row.at)
 
 
 def note(database: Database, event: str, **detail: Any) -> None:
@@ -90,13 +90,13 @@ def note(database: Database, event: str, **detail: Any) -> None:
         chain.append(connection, database_now(connection), database.actor, event, TRAIL, **detail)
 
 
-def _newest(connection: Connection) -> int:
-    return connection.execute(select(func.max(audit.c.seq))).scalar() or 0
+def _end(connection: Connection, which: Callable[..., Function[Any]]) -> int:
+    return connection.execute(select(which(audit.c.seq))).scalar() or 0
 
 
 def _first_from(connection: Connection, moment: datetime) -> int:
     """Number of the first row written at a moment or later; one more than the last where there is none."""
-    low, high = 1, _newest(connection) + 1
+    low, high = _end(connection, func.min), _end(connection, func.max) + 1
     while low < high:
         middle = (low + high) // 2
         query = select(audit.c.seq, audit.c.at).where(audit.c.seq >= middle).order_by(audit.c.seq).limit(1)

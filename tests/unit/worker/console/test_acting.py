@@ -7,6 +7,7 @@ import pytest
 from dicom_node.ledger import queries
 from dicom_node.ledger.users import Role
 from tests import servers
+from tests.tampering import tamper
 from tests.unit.worker.console.conftest import As, enter
 from tests.unit.worker.console.visitor import Visitor
 from tests.unit.worker.nodes import open_at
@@ -95,8 +96,7 @@ def test_the_chain_is_verified_by_an_admin(as_: As, node: Node) -> None:
     admin = as_(Role.ADMIN)
     admin.post("/audit/verify", "/audit")
     assert "is whole" in said(admin, "/audit")
-    with node.database.transaction() as connection:
-        connection.exec_driver_sql("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    tamper(node.database, "UPDATE audit SET actor = 'nobody' WHERE seq = 2")
     admin.post("/audit/verify", "/audit")
     assert "broken at row 2" in said(admin, "/audit")
 
