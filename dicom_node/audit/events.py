@@ -16,8 +16,7 @@ TRAIL_URI = "thinslice:audit"
 def message_of(it: Happening) -> Message | None:
     """The message that a row becomes; None for one that is of this node alone."""
     event = it.row.event
-    kind = "user.role" if event.startswith("user.role.") else event
-    make = MAKERS.get(kind)
+    make = MAKERS.get(event) or MAKERS.get(event.rpartition(".")[0])  # user.role.viewer is a user.role
     return make(it) if make else None
 
 
@@ -38,9 +37,11 @@ def _login(kind: Code, outcome: Outcome = Outcome.SUCCESS) -> Make:
     def make(it: Happening) -> Message:
         """A.5.3.12: somebody came in, was refused, or left."""
         address = it.text("peer_ip") or it.here.host
-        person = Participant(it.login(it.named), True, name=it.named, address=address)
+        by_themselves = it.person in ("", it.login(it.named))
+        person = Participant(it.login(it.named), by_themselves, name=it.named, address=address)
+        others = (it.process(),) if by_themselves else it.actors()
         return Message(
-            codes.USER_AUTHENTICATION, "E", it.row.at, (person, it.process()), (kind,), outcome=outcome,
+            codes.USER_AUTHENTICATION, "E", it.row.at, (person, *others), (kind,), outcome=outcome,
             description=it.text("reason"),
         )  # fmt: skip
 
@@ -83,7 +84,8 @@ def _node(it: Happening) -> Object:
 
 
 def _user(it: Happening) -> Object:
-    return Object(it.login(it.named), codes.USER_IDENTIFIER, SECURITY_RESOURCE, it.named)
+    name = it.text("user") or it.named
+    return Object(it.login(name), codes.USER_IDENTIFIER, SECURITY_RESOURCE, name)
 
 
 def _trail(_it: Happening | None = None) -> Object:
@@ -111,8 +113,13 @@ MAKERS: Mapping[str, Make] = {
     "job.purged": transfers.removed,
     "series.purged": transfers.removed,
     "images.viewed": transfers.seen,
+    "patient.viewed": transfers.seen,
+    "feedback": transfers.decided,
+    "result.downloaded": transfers.exported,
+    "quarantine.exported": transfers.exported,
     "session.opened": _login(codes.LOGIN),
     "session.closed": _login(codes.LOGOUT),
+    "session.ended": _login(codes.LOGOUT),
     "session.refused": _login(codes.LOGIN, Outcome.MINOR),
     "session.throttled": _alert(
         codes.AUTHENTICATION_DECISION, Outcome.SERIOUS, "logins are refused for a while", _node
@@ -123,6 +130,8 @@ MAKERS: Mapping[str, Make] = {
     "user.disabled": _user_alert(codes.USER_CHANGED, "a user is not let in any more"),
     "user.enabled": _user_alert(codes.USER_CHANGED, "a user is let in again"),
     "user.role": _user_alert(codes.ROLES_CHANGED, "a user's role was changed"),
+    "token.added": _user_alert(codes.USER_CHANGED, "a token for programs was made"),
+    "token.revoked": _user_alert(codes.USER_CHANGED, "a token for programs was revoked"),
     "audit.verified": _log_used,
     "audit.exported": _log_used,
     "audit.broken": _alert(codes.RESTRICTED_FUNCTION, Outcome.MAJOR, "the audit trail is broken", _trail),

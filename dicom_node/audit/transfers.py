@@ -83,6 +83,15 @@ def removed(it: Happening) -> Message | None:
     return _accessed(it, "D")
 
 
+def exported(it: Happening) -> Message | None:
+    """Somebody took files along; those that could not be read are of no study that we know."""
+    medium = Participant(it.text("to") or "download", False, (codes.DESTINATION_MEDIA,), media=codes.MEDIA_URI)
+    return Message(
+        codes.EXPORT, "R", it.row.at, (*it.actors(codes.SOURCE), medium), objects=it.study(it.count("instances")),
+        description=it.text("reason"),
+    )  # fmt: skip
+
+
 def _accessed(it: Happening, action: str) -> Message | None:
     objects = it.study()
     if not objects:

@@ -84,10 +84,10 @@ def unread(database: Database, seq: int) -> tuple[int, datetime | None]:
         return (0, None) if row is None else (_end(connection, func.max) - row.seq + 1, row.at)
 
 
-def note(database: Database, event: str, **detail: Any) -> None:
-    """Write down that someone used the trail itself, or what was found with it."""
+def note(database: Database, event: str, subject: str = TRAIL, **detail: Any) -> None:
+    """Write down what changes nothing else: that someone looked, used the trail itself, or found something with it."""
     with database.transaction() as connection:
-        chain.append(connection, database_now(connection), database.actor, event, TRAIL, **detail)
+        chain.append(connection, database_now(connection), database.actor, event, subject, **detail)
 
 
 def _end(connection: Connection, which: Callable[..., Function[Any]]) -> int:

@@ -14,6 +14,7 @@ from dicom_node.ledger.users import Role
 from worker.console import words
 from worker.console.accounts import Accounts
 from worker.console.asked import Asked
+from worker.console.looking import Looks
 from worker.console.previews import Previews
 from worker.settings import ConsoleSettings
 from worker.wiring import Node
@@ -48,6 +49,7 @@ class Console:
     accounts: Accounts
     previews: Previews
     notes: Notes = field(default_factory=Notes)
+    looks: Looks = field(default_factory=Looks)
     templates: Environment = field(default_factory=lambda: _templates())
 
     @property

@@ -62,6 +62,7 @@ def picture(console: Console, asked: Asked) -> Response:
     if job is None or job.series_id != asked.numbers["series"]:
         raise InputError("there is no such job")
     content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
+    console.looks.note(console.acting(asked), asked, job.series_id)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 

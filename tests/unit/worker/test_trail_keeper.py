@@ -54,7 +54,7 @@ def test_the_repository_hears_of_start_and_stop(tmp_path: Path) -> None:
         assert repository.sequence == sorted(set(repository.sequence))
         now = facts.now(node)
         assert now.audit
-        assert (now.audit.rows, now.troubles) == (0, facts.now(node).troubles)
+        assert (now.audit.rows, now.audit.reason) == (0, "")
 
 
 def test_a_repository_that_is_away_is_a_trouble_and_a_metric(tmp_path: Path) -> None:
