@@ -9,7 +9,7 @@ import structlog
 
 from dicom_node.audit.anchors import Anchors
 from dicom_node.audit.facts import Here, Place
-from dicom_node.audit.outbox import Outbox
+from dicom_node.audit.outbox import BATCH, Outbox
 from dicom_node.destinations import AnyDestination, Destination, FolderDestination
 from dicom_node.errors import NodeError
 from worker.owner import this_owner
@@ -54,23 +54,29 @@ class TrailKeeper:
 
     def _run(self) -> None:
         self._anchor(0)
-        while not self._stop.wait(self._wait_s or self._node.settings.worker.tick_s):
-            self._anchor(SENT_ANCHOR_S if self._send() else ANCHOR_S)
+        sent = 0
+        while not self._stop.wait(self._pause_s(sent)):
+            sent = self._send()
+            self._anchor(SENT_ANCHOR_S if sent else ANCHOR_S)
         for _ in range(LAST_ROUNDS):
             if not self._send():
                 break
         self._anchor(0)
 
-    def _send(self) -> bool:
-        """One round. False where nothing went; after a failure the next waits, longer each time."""
+    def _pause_s(self, sent: int) -> float:
+        """Rows gather for a tick; after a failure the pauses grow; after a long outage there is none."""
+        return self._wait_s or (0.0 if sent >= BATCH else self._node.settings.worker.tick_s)
+
+    def _send(self) -> int:
+        """One round; returns how many rows were taken."""
         if self._outbox is None:
-            return False
+            return 0
         try:
-            sent = self._outbox.round() > 0
+            sent = self._outbox.round()
         except NodeError as error:
             self._wait_s = min(max(self._wait_s * 2, FIRST_WAIT_S), LONGEST_WAIT_S)
             self._tell(str(error))
-            return False
+            return 0
         self._wait_s = 0.0
         self._tell("")
         return sent

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from dicom_node.audit import outbox
 from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
@@ -52,6 +53,9 @@ def _obstacles(node: Node) -> list[str]:
         f"`thinslice report {item.id}` tries again"
         for item in queries.commitment_requests(node.database, CommitmentState.PARKED)
     ]
+    behind = outbox.backlog(node.database) if node.settings.audit.syslog else None
+    if behind is not None and behind.reason:
+        lines.append(f"[bold yellow]{behind.rows} rows of the audit trail wait to be sent[/]: {escape(behind.reason)}")
     return lines + [_sentence_of(item) for item in workers.everyone(node.database) if item.is_amiss]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from dicom_node.audit import check
 from dicom_node.audit.anchors import Anchors
@@ -12,6 +13,7 @@ from tests.syslog_server import rsyslog
 from tests.unit.worker.nodes import open_at
 from tests.unit.worker.test_clock import Bell
 from tests.waiting import until
+from worker.cli.main import app
 from worker.clock import Clock
 from worker.console import facts, metrics
 from worker.trail_keeper import TrailKeeper
@@ -67,6 +69,8 @@ def test_a_repository_that_is_away_is_a_trouble_and_a_metric(tmp_path: Path) -> 
     text = metrics.exposed(now, {}).decode()
     assert "thinslice_audit_unsent_rows 2.0" in text
     assert "thinslice_audit_unsent_seconds" in text
+    said = CliRunner().invoke(app, ["status", "--config", str(tmp_path / "settings.toml")]).output
+    assert "2 rows of the audit trail wait to be sent" in said
 
 
 def test_anchors_that_cannot_be_written_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
