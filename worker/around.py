@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from dicom_node.audit import outbox
+from dicom_node.audit.outbox import Backlog
 from dicom_node.ledger import circuits, overview, switches, workers
 from dicom_node.ledger.circuits import CircuitView
 from dicom_node.ledger.overview import Oldest
@@ -56,7 +58,15 @@ class Disk:
 
 @dataclass(frozen=True)
 class Around:
-    """All of it at one moment, by the database's clock; ``counts`` are of series that arrive and jobs by state."""
+    """All of it at one moment, by the database's clock.
+
+    Attributes
+    ----------
+    counts : dict
+        Series that arrive, and jobs by state.
+    audit : Backlog or None
+        What the audit repository has not got yet; None where the settings name none.
+    """
 
     at: datetime
     counts: dict[str, int]
@@ -66,6 +76,7 @@ class Around:
     destinations: tuple[DestinationFact, ...]
     disks: tuple[Disk, ...]
     scanners: tuple[ScannerFact, ...]
+    audit: Backlog | None
 
 
 def look_around(node: Node) -> Around:
@@ -80,6 +91,7 @@ def look_around(node: Node) -> Around:
         destinations=destinations_of(node),
         disks=disks_of(node),
         scanners=scanners_of(node, at),
+        audit=outbox.backlog(database) if node.settings.audit.syslog else None,
     )
 
 

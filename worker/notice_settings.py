@@ -33,6 +33,7 @@ class Kind(StrEnum):
     BACKLOG = "backlog"
     COMMITMENT_UNTOLD = "commitment_untold"
     AUDIT_BROKEN = "audit_broken"
+    AUDIT_UNSENT = "audit_unsent"
 
 
 def _hook(url: str) -> str:

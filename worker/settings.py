@@ -28,6 +28,7 @@ from dicom_node.settings import (
     is_private,
 )
 from sr_engine.settings import NETWORK_NAMES, EngineSettings
+from worker.audit_settings import AuditSettings
 from worker.notice_settings import NoticesSettings, anchored_notices
 from worker.oidc_settings import OidcSettings
 
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     console: ConsoleSettings = ConsoleSettings()
     notices: NoticesSettings = NoticesSettings()
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -237,6 +239,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "ledger": ledger,
         "console": console,
         "notices": anchored_notices(settings.notices, base),
+        "audit": settings.audit.anchored(base),
     }
     return settings.model_copy(update=anchored)
 

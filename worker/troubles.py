@@ -65,6 +65,7 @@ def troubles_of(node: Node, around: Around) -> tuple[Trouble, ...]:
     found = (
         *_obstacles(around, node.settings.notices), *_untold(node), *_wanted(node, around),
         *_late(around, node.settings.notices), *_silent(around, node.settings.notices), *_broken(node),
+        *_unheard(around),
     )  # fmt: skip
     return tuple(replace(item, since=item.since or known.get((item.kind, item.subject))) for item in found)
 
@@ -183,3 +184,12 @@ def _broken(node: Node) -> Iterator[Trouble]:
     if broken is not None and broken > (tallies.latest(node.database, "audit.verified") or 0):
         sentence = "The audit trail is broken: a row was changed, removed or inserted."
         yield Trouble(BAD, sentence, "/audit", Kind.AUDIT_BROKEN, "", sentence)
+
+
+def _unheard(around: Around) -> Iterator[Trouble]:
+    """The audit repository takes no messages."""
+    behind = around.audit
+    if behind is not None and behind.reason:
+        sentence = f"{behind.rows} rows of the audit trail wait to be sent: {behind.reason}"
+        told = "The audit repository takes no messages; rows of the audit trail wait for it."
+        yield Trouble(WARN, sentence, "/audit", Kind.AUDIT_UNSENT, "", told, behind.since)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from dicom_node.ledger import feedback as opinions
+from dicom_node.ledger import trail
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import (
@@ -76,11 +77,19 @@ class InstanceView:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which rows of the audit trail are asked for; what is empty is not asked for."""
+    """Which rows of the audit trail are asked for; what is empty is not asked for.
+
+    Attributes
+    ----------
+    since, until : datetime or None
+        Written from the one moment on, and before the other.
+    """
 
     event: str = ""
     actor: str = ""
     subject: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -136,10 +145,13 @@ def audit_page(
 ) -> list[AuditEntry]:
     """Rows of the audit trail, newest first, with numbers below ``before``."""
     columns = [audit.c[name] for name in AuditEntry.__annotations__]
-    equal = [audit.c[name] == value for name, value in vars(wanted).items() if value]
-    older = [] if before is None else [audit.c.seq < before]
+    equal = [audit.c[name] == value for name in ("event", "actor", "subject") if (value := getattr(wanted, name))]
+    within = [] if before is None else [audit.c.seq < before]
+    if wanted.since or wanted.until:
+        span = trail.span_of(database, wanted.since, wanted.until)
+        within.append(audit.c.seq.between(span.first, span.last))
     with database.reading() as connection:
-        query = select(*columns).where(*equal, *older).order_by(audit.c.seq.desc()).limit(limit)
+        query = select(*columns).where(*equal, *within).order_by(audit.c.seq.desc()).limit(limit)
         return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
 

@@ -126,9 +126,11 @@ def leave(database: Database, session: SessionView) -> None:
     """End a session at its person's wish."""
     with database.transaction() as connection:
         mine = console_session.c.token_sha256 == session.token_sha256
-        if connection.execute(delete(console_session).where(mine)).rowcount:
-            subject = f"user:{session.user_name}"
-            chain.append(connection, database_now(connection), database.actor, "session.closed", subject)
+        ended = delete(console_session).where(mine).returning(console_session.c.peer_ip)
+        peer_ip = connection.execute(ended).scalar()
+        if peer_ip is not None:
+            now, subject = database_now(connection), f"user:{session.user_name}"
+            chain.append(connection, now, database.actor, "session.closed", subject, peer_ip=peer_ip)
 
 
 def refused(database: Database, user_name: str, peer_ip: str, reason: str) -> None:

@@ -219,3 +219,14 @@ audit = Table(
     Index(None, "event", "seq"),
     Index(None, "actor", "seq"),
 )
+
+audit_position = Table(
+    "audit_position",
+    metadata,
+    Column("reader", String(32), primary_key=True, comment="who takes rows elsewhere: syslog"),
+    Column("seq", Integer, nullable=False, comment="the last row of the audit trail that it has taken"),
+    Column("reason", Text, nullable=False, comment="why it gets no further, for people"),
+    Column("owner", String(160), comment="host/boot/pid/start of who reads now"),
+    Column("lease_until", UTCDateTime),
+    Column("updated_at", UTCDateTime, nullable=False),
+)

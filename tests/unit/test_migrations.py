@@ -21,6 +21,7 @@ from dicom_node.ledger import (
     feedback,
     jobs,
     notices,
+    positions,
     queries,
     sessions,
     switches,
@@ -68,6 +69,7 @@ def fill(url: str) -> Database:
     claim = channels.claim(database, "chat", "host/boot/1/1", 60, lambda _owner: False, 1)
     assert claim
     channels.sent(database, claim, notices.untold(database, "chat", ["paused"], 0), "1 new")
+    positions.begin(database, "syslog")
     return database
 
 

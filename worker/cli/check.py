@@ -88,6 +88,8 @@ def _check_tls(settings: Settings) -> None:
         server_context(settings.receive.tls)
     if settings.send.tls is not None:
         client_context(settings.send.tls)
+    if settings.audit.syslog is not None and settings.audit.syslog.tls is not None:
+        client_context(settings.audit.syslog.tls)
 
 
 def _check_console(settings: ConsoleSettings) -> None:

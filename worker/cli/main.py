@@ -13,6 +13,7 @@ from sr_engine.errors import EngineError
 from worker.cli import (
     about,
     act,
+    audit,
     certs,
     check,
     commitments,
@@ -75,6 +76,7 @@ for room, panel in (
 app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
 app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
+app.add_typer(audit.app, name="audit", rich_help_panel="See and act")
 
 
 def main() -> None:

@@ -6,12 +6,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse
-from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.browse import PAGE, SeriesFilter
 from worker.console import facts, metrics, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console
 from worker.console.pages import number
 from worker.console.series_facts import as_json
+from worker.console.trail_facts import audit_filter
 from worker.console.unready import unready
 
 
@@ -42,8 +43,7 @@ def one_series(console: Console, asked: Asked) -> Response:
 
 def audit(console: Console, asked: Asked) -> Response:
     """Rows of the audit trail, newest first."""
-    wanted = AuditFilter(*(asked.query.get(key, "").strip()[:160] for key in ("event", "actor", "subject")))
-    found = browse.audit_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
+    found = browse.audit_page(console.node.database, audit_filter(asked.query), number(asked, "before"), PAGE + 1)
     following = found[PAGE - 1].seq if len(found) > PAGE else None
     return JSONResponse({"rows": [as_json(item) for item in found[:PAGE]], "next": following})
 

@@ -72,6 +72,7 @@ DOORS = (
     Door("POST", "/commitments/{request:int}/report", acting.report, OPERATOR),
     Door("POST", "/notices/{name}/trial", notice_pages.trial, ADMIN),
     Door("POST", "/audit/verify", acting.verify, ADMIN),
+    Door("POST", "/audit/export", acting.export, ADMIN),
     Door("GET", FIRST, entering.ask_first, None),
     Door("POST", FIRST, entering.make_first, None),
     Door("GET", LOGIN, entering.ask, None),

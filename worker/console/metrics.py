@@ -92,6 +92,10 @@ class _Figures(Collector):
         yield _one("oldest_waiting_seconds", "How long the oldest queued job waits", _age_s(now, now.oldest.waiting))
         unverified = _age_s(now, now.oldest.unverified)
         yield _one("oldest_unverified_seconds", "How long the oldest result waits to be confirmed", unverified)
+        if now.audit is not None:
+            behind_s = (now.at - now.audit.since).total_seconds() if now.audit.since else 0.0
+            yield _one("audit_unsent_rows", "Rows of the audit trail that the repository has not got", now.audit.rows)
+            yield _one("audit_unsent_seconds", "Since the oldest of them was written", max(behind_s, 0.0))
 
     def _destinations(self) -> Iterator[Metric]:
         found = self._now.destinations

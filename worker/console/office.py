@@ -15,6 +15,7 @@ from worker.console import words
 from worker.console.accounts import Accounts
 from worker.console.asked import Asked
 from worker.console.issuer import Issuer
+from worker.console.looking import Looks
 from worker.console.previews import Previews
 from worker.console.tally import Tally
 from worker.settings import ConsoleSettings
@@ -54,6 +55,7 @@ class Console:
     issuer: Issuer | None = None
     notes: Notes = field(default_factory=Notes)
     tally: Tally = field(default_factory=Tally)
+    looks: Looks = field(default_factory=Looks)
     templates: Environment = field(default_factory=lambda: _templates())
 
     @property

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from dicom_node.audit.export import Form
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
@@ -15,6 +16,7 @@ from worker.console.asked import Asked
 from worker.console.cuts import PLANES
 from worker.console.office import Console, page
 from worker.console.painting import SCALE, WINDOWS
+from worker.console.trail_facts import as_query, audit_filter
 from worker.feedback import FAULTS
 
 REFUSED = "association.refused"
@@ -61,6 +63,7 @@ def picture(console: Console, asked: Asked) -> Response:
         raise InputError("there is no such job")
     plane, kind = asked.words["plane"], asked.words["kind"]
     content = console.previews.picture(console.node, job, plane, kind, _window(asked))
+    console.looks.note(console.acting(asked), asked, job.series_id)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -99,10 +102,13 @@ def partners(console: Console, asked: Asked) -> Response:
 
 def audit(console: Console, asked: Asked) -> Response:
     """Everything that was done, newest first."""
-    wanted = AuditFilter(*(asked.query.get(key, "").strip()[:160] for key in ("event", "actor", "subject")))
+    wanted = audit_filter(asked.query)
     found = browse.audit_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
-    older = _link("/audit", wanted, found[PAGE - 1].seq) if len(found) > PAGE else ""
-    return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
+    older = f"/audit?{as_query(asked.query, before=found[PAGE - 1].seq)}" if len(found) > PAGE else ""
+    days = {key: asked.query.get(key, "").strip() for key in ("since", "until")}
+    return page(
+        console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, days=days, older=older, forms=list(Form)
+    )
 
 
 def number(asked: Asked, name: str) -> int | None:
@@ -119,7 +125,7 @@ def _window(asked: Asked) -> str:
     return name if name in WINDOWS else next(iter(WINDOWS))
 
 
-def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
+def _link(path: str, wanted: SeriesFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dicom_node.errors import InputError, StorageError
+from dicom_node.ledger import queries
 from dicom_node.ledger.users import Role
 from tests.unit.worker.console.conftest import enter
 from tests.unit.worker.nodes import open_at
@@ -60,6 +61,8 @@ def test_a_viewer_sees_thick_beside_thin(node: Node) -> None:
     assert "derived, not for primary diagnosis" in page
     assert viewer.get("/series/1/1/oblique-thin.png").status == 400
     assert viewer.get("/series/2/1/coronal-thin.png").status == 400
+    looked = [row.actor for row in queries.audit_of(node.database, ["series:1"]) if row.event == "images.viewed"]
+    assert looked == ["user the-viewer"]  # once, though there were four pictures
     server.stop()
 
 
