@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from dicom_node.ledger import sessions, users
 from dicom_node.ledger.users import Role
 from tests.unit.worker.console.visitor import Visitor
 from tests.unit.worker.nodes import open_at
+from worker.console import accounts
 from worker.console.serving import ConsoleServer
 from worker.wiring import Node
 
@@ -25,6 +27,12 @@ def enter(node: Node, server: ConsoleServer, role: Role) -> Visitor:
     digest = hashlib.sha256(f"token-{role}".encode()).hexdigest()
     sessions.enter(node.database, known.user_id, digest, f"secret-{role}", "127.0.0.1", 1)
     return Visitor(server, {"thinslice": f"token-{role}"})
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 at its least cost: what it costs is no matter of these tests."""
+    monkeypatch.setattr(accounts, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture

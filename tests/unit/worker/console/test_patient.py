@@ -1,8 +1,9 @@
 """Whose images these are: seen by the role that the settings name, after the audit trail has it, and nowhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copy
 
 import pytest
 from pydicom import dcmread
@@ -22,6 +23,7 @@ from worker.cli.main import app
 from worker.console.serving import ConsoleServer
 from worker.wiring import Node
 
+Scan = Callable[[Node], int]
 NAME, ID = "Doe^Jane^^Dr", "4711-<b>x</b>"
 
 
@@ -30,12 +32,19 @@ def node_with(folder: Path, whom: str) -> Node:
     return open_at(folder, console=f'port = 0\npreviews = "{folder}/previews"\npatient_data = "{whom}"')
 
 
-def scan(node: Node, folder: Path) -> None:
-    """Enter a series of somebody."""
-    images = write_dicom(chest(shape=(11, 16, 16), pixel_mm=20).thick, folder)
-    for path in images:
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two images of somebody."""
+    found = write_dicom(chest(shape=(11, 16, 16), pixel_mm=20).thick, tmp_path_factory.mktemp("images"))[:2]
+    for path in found:
         rename(path, NAME, "ISO_IR 100")
-    enter_images(node, images)
+    return found
+
+
+@pytest.fixture
+def scan(images: list[Path], tmp_path: Path) -> Scan:
+    """Enter a series of copies of them."""
+    return lambda node: enter_images(node, [Path(copy(path, tmp_path)) for path in images])
 
 
 def rename(path: Path, name: str, character_set: str) -> None:
@@ -61,9 +70,9 @@ def views(node: Node) -> list[tuple[str, str]]:
     return [(row.actor, row.detail) for row in rows]
 
 
-def test_who_may_look_sees_the_patient_once_and_it_is_audited(tmp_path: Path) -> None:
+def test_who_may_look_sees_the_patient_once_and_it_is_audited(tmp_path: Path, scan: Scan) -> None:
     node = node_with(tmp_path, "operator")
-    scan(node, tmp_path / "in")
+    scan(node)
     with served(node) as server:
         operator, viewer = enter(node, server, Role.OPERATOR), enter(node, server, Role.VIEWER)
         before = operator.get("/series/1").text
@@ -88,9 +97,9 @@ def test_who_may_look_sees_the_patient_once_and_it_is_audited(tmp_path: Path) ->
         assert operator.post("/series/9/patient", "/").status == 400
 
 
-def test_nobody_looks_before_the_settings_say_so(tmp_path: Path) -> None:
+def test_nobody_looks_before_the_settings_say_so(tmp_path: Path, scan: Scan) -> None:
     node = open_at(tmp_path, console="port = 0")
-    scan(node, tmp_path / "in")
+    scan(node)
     with served(node) as server:
         admin = enter(node, server, Role.ADMIN)
         assert "Show patient" not in admin.get("/series/1").text
@@ -98,9 +107,9 @@ def test_nobody_looks_before_the_settings_say_so(tmp_path: Path) -> None:
         assert views(node) == []
 
 
-def test_what_cannot_be_audited_is_not_shown(tmp_path: Path) -> None:
+def test_what_cannot_be_audited_is_not_shown(tmp_path: Path, scan: Scan) -> None:
     node = node_with(tmp_path, "viewer")
-    scan(node, tmp_path / "in")
+    scan(node)
     with served(node) as server:
         viewer = enter(node, server, Role.VIEWER)
         form = viewer.get("/series/1").csrf
@@ -112,9 +121,9 @@ def test_what_cannot_be_audited_is_not_shown(tmp_path: Path) -> None:
         assert (refused.status, "Doe" in refused.text) == (503, False)
 
 
-def test_images_that_were_purged_are_a_sentence(tmp_path: Path) -> None:
+def test_images_that_were_purged_are_a_sentence(tmp_path: Path, scan: Scan) -> None:
     node = node_with(tmp_path, "viewer")
-    scan(node, tmp_path / "in")
+    scan(node)
     for item in browse.instances_of(node.database, 1):
         Path(item.path).unlink()
     with served(node) as server:
@@ -132,9 +141,9 @@ NAMES = (
 )
 
 
-def test_names_are_read_in_their_own_letters(tmp_path: Path) -> None:
+def test_names_are_read_in_their_own_letters(images: list[Path], tmp_path: Path) -> None:
     """In every character set, and without what a terminal or a page would obey."""
-    path, *_ = write_dicom(chest(shape=(11, 16, 16), pixel_mm=20).thick, tmp_path)
+    path = Path(copy(images[0], tmp_path))
     for name, character_set, seen in NAMES:
         rename(path, name, character_set)
         assert read_patient(path).facts["Name"] == seen
@@ -144,9 +153,9 @@ def test_names_are_read_in_their_own_letters(tmp_path: Path) -> None:
         read_patient(path)
 
 
-def test_the_command_line_shows_them_too(tmp_path: Path) -> None:
+def test_the_command_line_shows_them_too(tmp_path: Path, scan: Scan) -> None:
     node = node_with(tmp_path, "admin")
-    scan(node, tmp_path / "in")
+    scan(node)
     runner = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1"})
     shown = runner.invoke(app, ["show", "1", "--patient", "--reason", "why", "-c", str(tmp_path / "settings.toml")])
     assert "Name              Doe Jane Dr\n" in shown.output
@@ -155,9 +164,9 @@ def test_the_command_line_shows_them_too(tmp_path: Path) -> None:
     assert detail == '{"reason": "why"}'
 
 
-def test_the_command_line_shows_nobody_either(tmp_path: Path) -> None:
+def test_the_command_line_shows_nobody_either(tmp_path: Path, scan: Scan) -> None:
     node = open_at(tmp_path)
-    scan(node, tmp_path / "in")
+    scan(node)
     refused = CliRunner().invoke(app, ["show", "1", "--patient", "-c", str(tmp_path / "settings.toml")])
     assert "to nobody" in str(refused.exception)
     assert "Doe" not in refused.output
