@@ -6,10 +6,12 @@ from typing import Any
 from worker.settings import Settings
 
 HIDDEN = "(not shown)"
-SECRET = re.compile(r"password|passphrase|secret|token|webhook|dsn|api_key")
+SECRET = re.compile(r"password|passphrase|secret|token|api_key")
 # What only says where a secret is kept, or who issues it.
 PLACE = re.compile(r"_(file|url|name|minutes|hours|days)$")
 USER_INFO = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
+# Who knows a webhook's address may write to it: the service's name is enough.
+AFTER_HOST = re.compile(r"^(https?://[^/]+)/.+$")
 IN_QUERY = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token|key)[a-z_]*=)[^&\s]*")
 
 
@@ -28,7 +30,7 @@ def _enter(tables: dict[str, dict[str, str]], name: str, value: Any) -> None:
             if isinstance(item, dict) or _is_tables(item):
                 _enter(tables, f"{name}.{key}", item)
             else:
-                own[key] = _text(key, item)
+                own[key] = _text(key, item, whole_url="webhook" not in name)
     elif _is_tables(value):
         for number, item in enumerate(value, 1):
             _enter(tables, f"{name} {number}", item)
@@ -38,12 +40,14 @@ def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _text(key: str, value: Any) -> str:
+def _text(key: str, value: Any, *, whole_url: bool = True) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if value is None or value in ("", []):
         return "–"
-    if SECRET.search(key) and not PLACE.search(key):
-        return HIDDEN
     if isinstance(value, list):
-        return ", ".join(_text(key, item) for item in value)
-    plain = str(value).lower() if isinstance(value, bool) else str(value)
-    return IN_QUERY.sub(rf"\1{HIDDEN}", USER_INFO.sub(f"{HIDDEN}@", plain))
+        return ", ".join(_text(key, item, whole_url=whole_url) for item in value)
+    if isinstance(value, str) and SECRET.search(key) and not PLACE.search(key):
+        return HIDDEN
+    plain = IN_QUERY.sub(rf"\1{HIDDEN}", USER_INFO.sub(f"{HIDDEN}@", str(value)))
+    return plain if whole_url else AFTER_HOST.sub(rf"\1/{HIDDEN}", plain)

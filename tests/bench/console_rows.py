@@ -24,21 +24,26 @@ from worker.wiring import Node
 PATHS = (
     "/", "/series", "/series?state=verified", "/series?state=failed", "/series?calling_ae=CT3", "/series?before=5000",
     "/series?state=verified&calling_ae=CT3", "/series/4999", "/held", "/workers", "/partners", "/audit",
-    "/audit?event=job.failed", "/notices", "/api/now", "/api/series", "/metrics",
+    "/audit?event=job.failed", "/notices", "/series?feedback=rejected", "/feedback", "/rules", "/api/now",
+    "/api/series", "/metrics",
 )  # fmt: skip
+RULES = '[[rules]]\nname = "sharp"\nkernel = "B7*"\n\n[[rules]]\nname = "chest"\nbody_part = "CHEST*"'
 TIMES = 20
-# One series every 30 s; one job each, most of them verified; one of 2,000 failed or held; three audit rows each.
+# One series every 30 s; one job each, most of them verified; one of 2,000 failed or held; three audit rows each;
+# somebody said what they think of one in fifty.
 FILL = """
 INSERT INTO series (id, series_uid, study_uid, calling_ae, state, revision, instances, released, first_heard_at,
                     last_heard_at, due_at)
 SELECT n, '1.2.826.0.1.3680043.8.498.' || n, '2.25.' || n, 'CT' || n % 7, 'complete', 1, 60, true, at, at, at
 FROM (SELECT n, now() - make_interval(secs => ({rows} - n) * 30) AS at FROM generate_series(1, {rows}) AS n) AS numbers;
-INSERT INTO job (id, job_key, series_id, revision, label, state, reason, slices, model_name, model_digest, progress,
-                 result, thin_slices, figures, priority, created_at, updated_at, fence, attempt, deaths, due_at)
+INSERT INTO job (id, job_key, series_id, revision, label, state, reason, slices, model_name, model_digest, rule,
+                 progress, result, thin_slices, figures, priority, created_at, updated_at, fence, attempt, deaths,
+                 due_at)
 SELECT id, md5(id::text) || md5(id::text), id, 1, '',
        CASE WHEN id % 2000 = 0 THEN 'failed' WHEN id % 2000 = 1 THEN 'held' WHEN id > {rows} - 20 THEN 'queued'
             ELSE 'verified' END,
-       '', 60, 'tvsrn_v2', md5(''), 1, '/results/' || id, 296, '{{"seconds": 60}}', 0, last_heard_at,
+       '', 60, 'tvsrn_v2', md5(''), CASE WHEN id % 10 = 0 THEN 'sharp' ELSE 'chest' END,
+       1, '/results/' || id, 296, '{{"seconds": 60}}', 0, last_heard_at,
        last_heard_at + interval '3 minutes', 1, 1, 0, last_heard_at FROM series;
 INSERT INTO delivery (id, job_id, destination, state, reason, verified_by, updated_at, fence, attempt, deaths, due_at)
 SELECT id, id, 'main', 'verified', '', 'C-FIND', updated_at, 1, 1, 0, updated_at FROM job WHERE state = 'verified';
@@ -46,6 +51,12 @@ INSERT INTO delivery_instance (delivery_id, sop_uid, stored) SELECT id, '2.25.' 
 INSERT INTO audit (at, actor, event, subject, detail, previous_hash, hash)
 SELECT updated_at, 'worker', 'job.' || e, 'job:' || id, '{{}}', md5(''), md5(id::text) || e
 FROM job, unnest(ARRAY['running', 'restored', 'verified']) AS e;
+INSERT INTO feedback (job_id, series_id, at, day, actor, verdict, reason, remark, calling_ae, model_name, model_digest,
+                      latest)
+SELECT job.id, series_id, job.updated_at, to_char(job.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 'user ada',
+       CASE WHEN job.id % 500 = 3 THEN 'rejected' ELSE 'accepted' END,
+       CASE WHEN job.id % 500 = 3 THEN 'noise' ELSE '' END, '', calling_ae, model_name, model_digest, true
+FROM job JOIN series ON series.id = series_id WHERE job.id % 50 = 3;
 SELECT setval(pg_get_serial_sequence('series', 'id'), {rows});
 """
 
@@ -77,7 +88,7 @@ def milliseconds(visitor: Visitor) -> dict[str, float]:
 def main(output: Path, rows: int) -> None:
     """Measure both, and say so."""
     with tempfile.TemporaryDirectory() as folder, servers.postgres(Path(folder) / "pg") as postgres:
-        node = open_at(Path(folder), postgres.url, console="port = 0")
+        node = open_at(Path(folder), postgres.url, RULES, console="port = 0")
         server = ConsoleServer(node)
         server.start()
         visitor = enter(node, server, Role.VIEWER)

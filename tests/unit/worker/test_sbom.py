@@ -68,8 +68,14 @@ def test_settings_are_shown_and_secrets_are_not(tmp_path: Path) -> None:
     assert tables["ledger"]["url"] == f"postgresql://{HIDDEN}@db/x?password={HIDDEN}&sslmode=require"
     assert tables["worker"]["broker_url"] == f"redis://{HIDDEN}@broker:6379/0"
     assert tables["receive"]["ae_title"] == "THINSLICE"
+    assert tables["console"]["passwords"] == "true"  # whether there are any
     assert "hunter" not in json.dumps(tables)
-    config = settings_file(tmp_path, "sqlite:///x", blocks='[[rules]]\nname = "chest"\nbody_part = "CHEST"')
+    blocks = (
+        '[[rules]]\nname = "chest"\nbody_part = "CHEST"\n'
+        '[[notices.webhook]]\nname = "chat"\nurl = "https://chat.example.org/hooks/hunter5"\n'
+    )
+    config = settings_file(tmp_path, "sqlite:///x", blocks=blocks)
     printed = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1"}).invoke(app, ["settings", "-c", str(config)]).output
     assert "engine.network = cubic\n" in printed
     assert "rules 1.body_part = CHEST\n" in printed
+    assert f"notices.webhook 1.url = https://chat.example.org/{HIDDEN}\n" in printed

@@ -142,7 +142,7 @@ def test_a_delivered_one_that_is_rejected_says_what_can_be_done(as_: As, node: N
         connection.exec_driver_sql("UPDATE delivery_instance SET stored = 1")
     feedback.give(node.database, 1, Verdict.REJECTED, Fault.ANATOMY, "")
     page = as_(Role.VIEWER).get("/series/1").text
-    assert "main has it already" in page
+    assert "main has this series already" in page
     assert "reject_superseded" in page
 
 

@@ -14,12 +14,13 @@ from dicom_node.ledger import browse
 from dicom_node.ledger.browse import AuditFilter
 from dicom_node.ledger.users import Role
 from tests.phantom import chest, write_dicom
-from tests.unit.worker.console.conftest import As
+from tests.unit.worker.console.conftest import As, enter
 from tests.unit.worker.console.visitor import Page, Visitor
 from tests.unit.worker.nodes import open_at
 from tests.unit.worker.rows import enter_series
 from tests.unit.worker.test_cli_rules import RULES
 from worker.console import app, asked
+from worker.console.serving import ConsoleServer
 from worker.steps.judge import judge_series
 from worker.wiring import Node
 
@@ -191,6 +192,16 @@ def test_files_of_strangers_and_of_viewers_are_not_read(
     answer = viewer.send("/rules/try", body, **MULTIPART)
     assert (answer.status, answer.headers["connection"]) == (403, "close")
     assert stranger.send("/rules/try", body, **MULTIPART).headers["location"] == "/login"
+
+
+def test_few_files_are_in_memory_at_a_time(node: Node, image: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "FILES_AT_ONCE", 0)
+    server = ConsoleServer(node)
+    server.start()
+    answer = attempt(enter(node, server, Role.OPERATOR), image)
+    server.stop()
+    assert answer.status == 503
+    assert app.BUSY in answer.text
 
 
 def test_no_file_is_left_behind(
