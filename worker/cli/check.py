@@ -16,6 +16,7 @@ from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context, web_context
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
 from worker.console.provider import IssuerError, Provider, secret_of
+from worker.notice_settings import WebhookSettings
 from worker.notices.telling import check_channel
 from worker.oidc_settings import OidcSettings
 from worker.settings import ConsoleSettings, Settings
@@ -46,7 +47,12 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
         console.print(_line_of(name, destination))
     for channel in settings.notices.channels:
         check_channel(channel)
-        console.print(f"    notices    {escape(f'{channel.name}; try `thinslice notices test {channel.name}`')}")
+        open_line = (
+            ", not encrypted" if isinstance(channel, WebhookSettings) and channel.url.startswith("http:") else ""
+        )
+        console.print(
+            f"    notices    {escape(f'{channel.name}{open_line}; try `thinslice notices test {channel.name}`')}"
+        )
     if not node.destinations:
         console.print("[yellow]--[/]  send       no destination is configured: results stay on this node")
 

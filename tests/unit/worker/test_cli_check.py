@@ -40,6 +40,10 @@ secret_file = "secret"
 [[send.folder]]
 name = "research"
 path = "watched"
+[[notices.webhook]]
+name = "chat"
+url = "http://127.0.0.1:1/{SECRET}"
+secret_file = "secret"
 """)
     return path
 
@@ -55,6 +59,7 @@ def test_check_config_lists_every_destination(settings: Path, service: WebServic
     said = run(settings, "check-config")
     assert f"    dicomweb   cloud: {service.url}, not encrypted; try `thinslice echo cloud`" in said
     assert f"    folder     research: {settings.parent / 'watched'}; try `thinslice echo research`" in said
+    assert "    notices    chat, not encrypted; try `thinslice notices test chat`" in said
     assert SECRET not in said
     assert service.said == []
 
