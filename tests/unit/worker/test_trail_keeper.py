@@ -16,6 +16,7 @@ from tests.waiting import until
 from worker.cli.main import app
 from worker.clock import Clock
 from worker.console import facts, metrics
+from worker.console.tally import Tally
 from worker.trail_keeper import TrailKeeper
 from worker.wiring import Node
 
@@ -66,7 +67,7 @@ def test_a_repository_that_is_away_is_a_trouble_and_a_metric(tmp_path: Path) -> 
     assert any(
         "2 rows of the audit trail wait to be sent: the audit repository" in one.sentence for one in now.troubles
     )
-    text = metrics.exposed(now, {}).decode()
+    text = metrics.exposed(now, Tally().count(node.database))[0].decode()
     assert "thinslice_audit_unsent_rows 2.0" in text
     assert "thinslice_audit_unsent_seconds" in text
     said = CliRunner().invoke(app, ["status", "--config", str(tmp_path / "settings.toml")]).output
