@@ -34,6 +34,9 @@ POINTS = (
     "verify.answered",  # the PACS was asked by query, the ledger does not know
     "retention.decided",  # the ledger says purged, the files are there
     "retention.removed",
+    "quarantine.stored",  # a file of the quarantine was tried again and is in the spool, the ledger does not know
+    "quarantine.entered",  # the ledger knows, the file is in quarantine still
+    "quarantine.noted",  # the audit trail says removed, the file is in quarantine still
 )
 
 _armed: tuple[str, Path] | None = None

@@ -33,13 +33,17 @@ class ScannerFact:
 
 @dataclass(frozen=True)
 class DestinationFact:
-    """A destination of the settings: its ``kind`` and ``place``, for people; ``circuit`` while it does not answer."""
+    """A destination of the settings: its ``kind`` and ``place``, for people.
+
+    ``circuit`` while it does not answer, ``pause`` while a person wants nothing sent there.
+    """
 
     name: str
     kind: str
     place: str
     waiting: int
     circuit: CircuitView | None
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,12 @@ def destinations_of(node: Node) -> tuple[DestinationFact, ...]:
     """Every destination of the settings, with what waits for it."""
     waiting = overview.waiting_for(node.database)
     opened = {item.destination: item for item in circuits.opened(node.database)}
+    paused = switches.paused_destinations(node.database)
     found = []
     for name, destination in node.destinations.items():
         way = way_to(destination)
         kind, place = KINDS[way.kind], way.place(destination)
-        found.append(DestinationFact(name, kind, place, waiting.get(name, 0), opened.get(name)))
+        found.append(DestinationFact(name, kind, place, waiting.get(name, 0), opened.get(name), paused.get(name)))
     return tuple(found)
 
 

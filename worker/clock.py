@@ -167,7 +167,7 @@ class Clock:
 
     def _adopt(self, settled_s: float = ADOPT_S) -> None:
         """Jobs that were queued, or failed and retried, for a model that this node has not become jobs for its own."""
-        moved = models.adopt(self._node.database, self._node.choices(), settled_s)
+        moved = models.adopt(self._node.database, self._node.choices(), settled_s, self._node.chosen)
         if moved:
             log.warning("queued jobs for another model are jobs for this node's now", jobs=moved)
 

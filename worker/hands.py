@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from dicom_node.errors import LedgerError
-from dicom_node.ledger import deliveries, models
+from dicom_node.ledger import deliveries, models, workers
 from worker.child import End, restore_in_child, warm_up
 from worker.owner import this_owner
 from worker.readiness import Readiness
@@ -49,7 +49,7 @@ class Hands:
     def restore(self, _job_id: int) -> None:
         """Restore the most urgent job that is due, whichever the bell rang for; nothing where there is none."""
         with self._hand("restore"):
-            digests = frozenset() if self._closed.is_set() else self._readiness.model_digests()
+            digests = self._readiness.model_digests() if self._may_begin() else frozenset()
             if not digests or models.most_urgent(self._node.database, digests) is None:
                 return
             end = restore_in_child(self._node, digests, self._must_stop.is_set)
@@ -59,7 +59,7 @@ class Hands:
     def deliver(self, delivery_id: int) -> None:
         """Take a delivery one step further, if it is due."""
         with self._hand("deliver"):
-            if not self._closed.is_set():
+            if self._may_begin():
                 deliver(self._node, delivery_id)
 
     def close(self) -> None:
@@ -91,6 +91,10 @@ class Hands:
                 deliveries.expire(self._node.database, lambda owner: owner == mine, attempts)
         self._readiness.leave()
         return not rest
+
+    def _may_begin(self) -> bool:
+        """Neither closed nor drained by a person; a bell that is not heeded rings again, here or elsewhere."""
+        return not self._closed.is_set() and not workers.is_drained(self._node.database, this_owner())
 
     @contextmanager
     def _hand(self, kind: Kind) -> Iterator[None]:

@@ -72,7 +72,8 @@ class Readiness:
         if self._losses >= LOSSES_ALLOWED:
             device = self._node.settings.engine.device
             raise EngineError(f"GPU lost: {device} failed {self._losses} times in a row; mend it, restart this worker")
-        return frozenset(ready(engine).digest for engine in engines(self._node.settings))
+        checked = frozenset(ready(engine).digest for engine in engines(self._node.settings))
+        return checked | {model.digest for model in self._node.spares.values()}
 
     def _run(self) -> None:
         looking = True

@@ -89,7 +89,8 @@ def as_json(item: Tried, settings: Settings) -> dict[str, Any]:
         shown["passed_over"] = [asdict(passed) for passed in item.decision.passed_over]
     if item.decision is not None and state == "restored":
         rule = item.decision.rule
-        shown |= asdict(whole(item.decision.plan, settings)) | {"priority": rule.priority if rule else "normal"}
+        wanted = {key: value for key, value in asdict(whole(item.decision.plan, settings)).items() if key != "again"}
+        shown |= wanted | {"priority": rule.priority if rule else "normal"}
     return shown
 
 

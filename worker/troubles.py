@@ -91,6 +91,24 @@ def _obstacles(around: Around, settings: NoticesSettings) -> Iterator[Trouble]:
             told = f"{item.name} does not answer; results for it wait."
             sentence = f"{item.name} does not answer: {item.circuit.reason}"
             yield Trouble(BAD, sentence, "/partners", Kind.DESTINATION_DOWN, item.name, told)
+    yield from _resting(around, settings)
+
+
+def _resting(around: Around, settings: NoticesSettings) -> Iterator[Trouble]:
+    """Destinations and processes that a person wants nothing new of."""
+    for item in around.destinations:
+        if item.pause is not None:
+            long = around.at - item.pause.since >= timedelta(minutes=settings.paused_minutes)
+            told = f"Nothing new is sent to {item.name}: it is paused."
+            sentence = f"{item.name} is paused by {item.pause.by}: {item.pause.reason}"
+            since = item.pause.since
+            yield Trouble(WARN, sentence, "/partners", Kind.PAUSED, item.name, told, since, is_told=long)
+    for process in around.processes:
+        if process.drained_by and not process.is_silent:
+            name = name_of(process)
+            sentence = f"{name} is drained by {process.drained_by}: {process.drain_reason}"
+            told = f"{name} takes nothing more: it is drained."
+            yield Trouble(WARN, sentence, "/workers", Kind.PAUSED, name, told, is_told=False)
 
 
 def _processes(processes: Sequence[WorkerView]) -> Iterator[Trouble]:
@@ -106,8 +124,7 @@ def _processes(processes: Sequence[WorkerView]) -> Iterator[Trouble]:
 
 def name_of(process: WorkerView) -> str:
     """What a process is called: what it does, its host and its number."""
-    host, _, number, _ = process.owner.rsplit("/", 3)
-    return f"{process.role} {host}/{number}"
+    return f"{process.role} {process.name}"
 
 
 def _is_replaced(silent: WorkerView, processes: Sequence[WorkerView]) -> bool:

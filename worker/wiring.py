@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from dicom_node.ledger.models import ModelChoice
 from dicom_node.plans import Plan
 from dicom_node.receive.spool import Spool
 from dicom_node.series.rules import plan_of
+from sr_engine.errors import WeightsUnavailable
 from sr_engine.settings import EngineSettings
 from sr_engine.volume import ModelIdentity
 from worker.settings import Settings
@@ -60,19 +62,44 @@ class Node:
 
         return {engine.network: identify(engine) for engine in engines(self.settings)}
 
+    @cached_property
+    def spares(self) -> dict[str, ModelIdentity]:
+        """What this node can run beside those if a person wants it: interpolations, and networks with weights here.
+
+        Raises as `models`.
+        """
+        from sr_engine.inference.model import identify
+        from sr_engine.networks.registry import NETWORKS, shipped_weights
+
+        found = {}
+        for name, line in NETWORKS.items():
+            if name not in self.models and (not line.learned or shipped_weights(name).is_file()):
+                with suppress(WeightsUnavailable):  # nobody needs it
+                    found[name] = identify(engine_of(self.settings, Plan(network=name)))
+        return found
+
+    @property
+    def runnable(self) -> dict[str, ModelIdentity]:
+        """All of them by name. Raises as `models`."""
+        return self.models | self.spares
+
     @property
     def model_digests(self) -> frozenset[str]:
         """What jobs this node can restore."""
-        return frozenset(model.digest for model in self.models.values())
+        return frozenset(model.digest for model in self.runnable.values())
 
     def choice(self, plan: Plan) -> ModelChoice:
         """What a job of such a plan is restored with."""
-        model = self.models[plan.network or self.settings.engine.network]
+        model = self.runnable[plan.network or self.settings.engine.network]
         return ModelChoice(model.name, model.digest, self._config_digest(plan), plan)
 
     def choices(self) -> dict[str, ModelChoice]:
         """The same by the name of the rule; under an empty name, for jobs of no rule."""
         return {"": self.choice(Plan())} | {rule.name: self.choice(plan_of(rule)) for rule in self.settings.rules}
+
+    def chosen(self, plan: Plan) -> ModelChoice:
+        """The same for a plan of a person's; with the network of [engine] where this node lost the one they chose."""
+        return self.choice(plan if plan.network in self.runnable else replace(plan, network=None))
 
     @cached_property
     def destinations(self) -> dict[str, AnyDestination]:
@@ -91,7 +118,7 @@ class Node:
         """Digest of every setting that changes the result: other settings, other job."""
         decisive = {"network", "target_spacing_mm", "data_consistency", "precision", "tile", "shared_slices"}
         engine = engine_of(self.settings, plan).model_dump(mode="json", include=decisive)
-        content = [engine, self.settings.derive.model_dump(mode="json")]
+        content = [engine, self.settings.derive.model_dump(mode="json"), *([plan.again] if plan.again else [])]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -39,6 +39,14 @@ def load_series(folder: Path) -> DerivedSeries:
     StorageError
         The manifest or a file is missing or damaged.
     """
+    series = read_manifest(folder)
+    for instance in series.instances:
+        _verify(instance)
+    return series
+
+
+def read_manifest(folder: Path) -> DerivedSeries:
+    """What belongs to a finished series, without a look at the files. StorageError as `load_series`."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         instances = tuple(
@@ -56,8 +64,6 @@ def load_series(folder: Path) -> DerivedSeries:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{folder / MANIFEST} is damaged: restore the series again") from error
-    for instance in instances:
-        _verify(instance)
     return DerivedSeries(study, series, folder, instances, source, check, thin_slices)
 
 

@@ -117,11 +117,16 @@ def series_page(
 
 def entry(database: Database, series_id: int) -> SeriesEntry | None:
     """One series."""
+    found = entries(database, [series_id])
+    return found[0] if found else None
+
+
+def entries(database: Database, series_ids: Sequence[int]) -> list[SeriesEntry]:
+    """These series, in the order of their numbers; those that there are not are left out."""
     columns = [series.c[name] for name in SeriesView.__annotations__]
     with database.reading() as connection:
-        rows = connection.execute(select(*columns).where(series.c.id == series_id)).mappings()
-        found = _with_jobs(connection, [SeriesView(**row) for row in rows])
-        return found[0] if found else None
+        query = select(*columns).where(series.c.id.in_(series_ids)).order_by(series.c.id)
+        return _with_jobs(connection, [SeriesView(**row) for row in connection.execute(query).mappings()])
 
 
 def instances_of(database: Database, series_id: int, limit: int = PAGE) -> list[InstanceView]:

@@ -47,7 +47,7 @@ def failed(database: Database, destination: str, reason: str, allowed: int, open
         values = {"open_until": now + timedelta(seconds=wait_s), "updated_at": now}
         connection.execute(update(circuit).where(circuit.c.destination == destination).values(**values))
         chain.append(
-            connection, now, database.actor, "circuit.opened", _subject(destination),
+            connection, now, database.actor, "circuit.opened", subject_of(destination),
             destination=destination, failures=failures, seconds=round(wait_s, 1), reason=reason,
         )  # fmt: skip
         return True
@@ -65,7 +65,7 @@ def worked(database: Database, destination: str) -> bool:
         if was.open_until is not None:
             waits = (delivery.c.destination == destination) & (delivery.c.state == DeliveryState.PENDING)
             connection.execute(update(delivery).where(waits).values(due_at=now, rung_at=None))
-            subject = _subject(destination)
+            subject = subject_of(destination)
             chain.append(connection, now, database.actor, "circuit.closed", subject, destination=destination)
         return True
 
@@ -119,5 +119,6 @@ def _count(connection: Connection, destination: str, reason: str, now: datetime)
     return int(failures or 1)
 
 
-def _subject(destination: str) -> str:
+def subject_of(destination: str) -> str:
+    """What the audit trail calls a destination."""
     return f"pacs:{destination}"[:64]

@@ -16,7 +16,7 @@ from dicom_node.ledger.claims import Due, lost_claims, ring_due
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.mirror import DELIVERABLE, settle
 from dicom_node.ledger.states import DeliveryState
-from dicom_node.ledger.switches import claims_open
+from dicom_node.ledger.switches import deliveries_open
 from dicom_node.ledger.tables import delivery, delivery_instance, job
 from dicom_node.records import InstanceOutcome
 
@@ -66,8 +66,8 @@ def unring(database: Database, delivery_ids: Sequence[int]) -> None:
 def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> DeliveryClaim | None:
     """Take a delivery: None when another worker has it, it is not due, or it may not go.
 
-    It may not where nothing is claimed (``switches.pause``), its job is cancelled, superseded or purged, or the circuit
-    of its PACS is open.
+    It may not where nothing is claimed (``switches``), its job is cancelled, superseded or purged, or the circuit of
+    its PACS is open.
     """
     with database.transaction() as connection:
         now = database_now(connection)
@@ -260,7 +260,7 @@ def _after_death(row: RowMapping, now: datetime, given_up: bool) -> dict[str, An
 
 def _may_go(now: datetime) -> ColumnElement[bool]:
     alive = select(job.c.id).where(job.c.state.in_(DELIVERABLE), job.c.purged_at.is_(None))
-    return delivery.c.job_id.in_(alive) & circuits.lets_through(now) & claims_open()
+    return delivery.c.job_id.in_(alive) & circuits.lets_through(now) & deliveries_open()
 
 
 def _mine(claim_: DeliveryClaim) -> Any:

@@ -1,10 +1,11 @@
 """What becomes of the verdicts on a series: a job that is new, known already, or replaced by a later one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from dicom_node.ledger import chain, deliveries
 from dicom_node.ledger.states import JOB_MOVES, JobState, sources
@@ -72,7 +73,7 @@ def _insert(connection: Connection, now: datetime, series_id: int, revision: int
 
 
 def supersede(
-    connection: Connection, actor: str, now: datetime, series_id: int, kept: list[str], replaced: bool
+    connection: Connection, actor: str, now: datetime, series_id: int, kept: Sequence[str], replaced: bool
 ) -> None:
     """Replace the jobs of a series other than those kept, by their key.
 
@@ -81,9 +82,15 @@ def supersede(
     states = set(sources(JOB_MOVES, JobState.SUPERSEDED)) - (set() if replaced else DELIVERED)
     old = (job.c.series_id == series_id) & job.c.job_key.not_in(kept) & job.c.state.in_(states)
     later = "a later one replaces it" if replaced else "with them nothing of the series can be restored"
-    reason = f"images arrived, or settings changed, after this job was made; {later}"
+    replace(connection, actor, now, old, f"images arrived, or settings changed, after this job was made; {later}")
+
+
+def replace(connection: Connection, actor: str, now: datetime, old: ColumnElement[bool], reason: str) -> int:
+    """Supersede jobs and stop their deliveries; returns how many."""
     values = {"state": JobState.SUPERSEDED, "reason": reason, "owner": None, "lease_until": None, "updated_at": now}
     superseding = update(job).where(old).values(fence=job.c.fence + 1, **values).returning(job.c.id)
-    for job_id in connection.execute(superseding).scalars().all():
+    found = connection.execute(superseding).scalars().all()
+    for job_id in found:
         deliveries.stop(connection, now, job_id)
         chain.append(connection, now, actor, "job.superseded", f"job:{job_id}", reason=reason)
+    return len(found)

@@ -71,7 +71,7 @@ def complete(
                 series.c.instances == instances,
                 series.c.revision == revision,
             )
-            .values(state=SeriesState.COMPLETE)
+            .values(state=SeriesState.COMPLETE, forced=False)
         )
         if closed.rowcount == 0:
             return False

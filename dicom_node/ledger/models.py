@@ -1,6 +1,6 @@
 """Which model a queued job is for: a worker claims only jobs for the weights it has."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,7 +41,12 @@ def waiting_for_others(database: Database, model_digests: Set[str]) -> str:
         return connection.execute(select(job.c.model_name).where(other).order_by(job.c.id).limit(1)).scalar() or ""
 
 
-def adopt(database: Database, choices: Mapping[str, ModelChoice], settled_s: float) -> int:
+def adopt(
+    database: Database,
+    choices: Mapping[str, ModelChoice],
+    settled_s: float,
+    chosen: Callable[[Plan], ModelChoice] | None = None,
+) -> int:
     """Make queued jobs for a model that the node has no more jobs for the one that their rule has; returns how many.
 
     Nothing of a queued job has left the node, so that its key may change; without this nobody could claim it after the
@@ -54,21 +59,30 @@ def adopt(database: Database, choices: Mapping[str, ModelChoice], settled_s: flo
         By the name of their rule; under an empty name for jobs of no rule, and of rules that there are no more.
     settled_s : float
         Jobs that changed within this time are left alone, so that two nodes with different models take no turns.
+    chosen : callable, optional
+        What a job is restored with that a person chose the network of.
     """
     with database.transaction() as connection:
         now = database_now(connection)
         digests = {choice.model_digest for choice in choices.values()}
         other = (job.c.state == JobState.QUEUED) & job.c.model_digest.not_in(digests)
         settled = other & (job.c.updated_at <= now - timedelta(seconds=settled_s))
-        columns = (job.c.id, job.c.job_key, job.c.model_name, job.c.rule, job.c.plan, series.c.series_uid)
+        own = ("id", "job_key", "model_name", "model_digest", "rule", "plan")
+        columns = (*(job.c[name] for name in own), series.c.series_uid)
         joined = job.join(series, series.c.id == job.c.series_id)
         rows = connection.execute(select(*columns).select_from(joined).where(settled)).mappings().all()
+        moved = 0
         for row in rows:
             choice = choices.get(row["rule"], choices[""])
+            if chosen is not None and row["plan"].again is not None:
+                choice = chosen(row["plan"])
+            if choice.model_digest == row["model_digest"]:
+                continue
             sources = _sources(connection, row["id"])
             key = job_key(row["series_uid"], sources, choice.model_digest, choice.config_digest)
             _move(connection, database.actor, now, row, key, choice)
-        return len(rows)
+            moved += 1
+        return moved
 
 
 def _queued(now: datetime) -> ColumnElement[bool]:

@@ -38,8 +38,10 @@ class JobView:
     slices: int
     thin_slices: int | None
     model_name: str
+    model_digest: str
     rule: str
     plan: Plan
+    priority: int
     progress: float
     attempt: int
     result: str | None
@@ -47,6 +49,11 @@ class JobView:
     figures: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its result was stored, and not removed since."""
+        return bool(self.result)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
@@ -27,6 +27,7 @@ class SeriesRow:
     revision: int
     instances: int
     released: bool
+    forced: bool
     last_heard_at: datetime
     quiet_s: float
 
@@ -88,7 +89,7 @@ def listening_again(database: Database, quiet_s: float) -> None:
     with database.transaction() as connection:
         now = database_now(connection)
         due = now + timedelta(seconds=quiet_s)
-        arriving = (series.c.state == SeriesState.RECEIVING) & ~series.c.released
+        arriving = (series.c.state == SeriesState.RECEIVING) & ~series.c.released & ~series.c.forced
         connection.execute(update(series).where(arriving).values(last_heard_at=now, due_at=due))
 
 
@@ -151,6 +152,20 @@ def reopen(database: Database, series_id: int, reason: str) -> None:
         condition = (series.c.id == series_id) & (series.c.state == SeriesState.COMPLETE)
         connection.execute(update(series).where(condition).values(state=SeriesState.RECEIVING, due_at=now))
         chain.append(connection, now, database.actor, "series.reopened", f"series:{series_id}", reason=reason)
+
+
+def force(database: Database, series_id: int, reason: str) -> bool:
+    """Have a series that still arrives judged at once, as it is. False where it does not arrive, or is judged anyway.
+
+    Images that come before it is judged are judged with it; those that come later make a revision, as always.
+    """
+    with database.transaction() as connection:
+        now = database_now(connection)
+        arriving = (series.c.id == series_id) & (series.c.state == SeriesState.RECEIVING) & ~series.c.forced
+        if not connection.execute(update(series).where(arriving).values(forced=True, due_at=now)).rowcount:
+            return False
+        chain.append(connection, now, database.actor, "series.forced", f"series:{series_id}", reason=reason)
+        return True
 
 
 def made_here(database: Database, series_uid: str) -> bool:
@@ -261,6 +276,6 @@ def _wake(connection: Connection, series_id: int, new: int, now: datetime, quiet
             purged_at=None,
             released=False,
             last_heard_at=now,
-            due_at=now + timedelta(seconds=quiet_s),
+            due_at=case((series.c.forced, series.c.due_at), else_=now + timedelta(seconds=quiet_s)),
         )
     )

@@ -12,10 +12,12 @@ A complete series holds one or more stacks; each becomes a *job*, which ends in 
 - ``restored`` means that the result is on disk with its manifest. A result that contradicts its source is kept and
   ``held``: a person releases it to its PACSs, or rejects it.
 - From there the job mirrors its deliveries: ``sending``, ``sent`` (every PACS answered for every instance),
-  ``verified`` (every PACS confirmed them). A PACS that confirms and later loses moves it back to ``sending``.
+  ``verified`` (every PACS confirmed them). A PACS that confirms and later loses moves it back to ``sending``, and a
+  person who has it sent again to ``restored`` or ``sending``.
 - ``parked`` means that a PACS refused or stayed away too long, or that this machine lacks what the job needs: visible,
   never dropped; a retry goes on where it stopped.
-- ``cancelled`` by a person, who may take that back; ``superseded`` when a later revision of the series replaced it.
+- ``cancelled`` by a person, who may take that back; ``superseded`` when a later revision of the series replaced it, or
+  a person had it restored again with another network.
 
 A *delivery* is one job to one PACS. ``pending`` and ``sent`` wait for their due time; ``sending`` and ``verifying``
 are claimed; ``verified`` and ``parked`` end it until a person or the PACS says otherwise.
@@ -89,8 +91,8 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     J.RUNNING: frozenset({J.QUEUED, J.RESTORED, J.HELD, J.FAILED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
     J.RESTORED: frozenset({J.SENDING, J.SENT, J.VERIFIED, J.PARKED, J.HELD, J.CANCELLED, J.SUPERSEDED}),
     J.SENDING: frozenset({J.RESTORED, J.SENT, J.VERIFIED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
-    J.SENT: frozenset({J.SENDING, J.VERIFIED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
-    J.VERIFIED: frozenset({J.SENDING, J.PARKED, J.SUPERSEDED}),
+    J.SENT: frozenset({J.RESTORED, J.SENDING, J.VERIFIED, J.PARKED, J.CANCELLED, J.SUPERSEDED}),
+    J.VERIFIED: frozenset({J.RESTORED, J.SENDING, J.PARKED, J.SUPERSEDED}),
     J.SKIPPED: frozenset({J.QUEUED, J.HELD, J.SUPERSEDED}),
     J.HELD: frozenset({J.QUEUED, J.SKIPPED, J.RESTORED, J.CANCELLED, J.SUPERSEDED}),
     J.FAILED: frozenset({J.QUEUED, J.CANCELLED, J.SUPERSEDED}),

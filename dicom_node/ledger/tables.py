@@ -58,6 +58,7 @@ series = Table(
     Column("revision", Integer, nullable=False, default=1, comment="rises when images arrive after completion"),
     Column("instances", Integer, nullable=False, default=0),
     Column("released", Boolean, nullable=False, default=False, comment="the sender closed its association properly"),
+    Column("forced", Boolean, nullable=False, server_default="0", comment="a person wants it judged now, as it is"),
     Column("first_heard_at", UTCDateTime, nullable=False),
     Column("last_heard_at", UTCDateTime, nullable=False),
     Column("due_at", UTCDateTime, nullable=False, comment="when to ask next whether it is complete"),
@@ -194,6 +195,15 @@ switch = Table(
     Column("changed_at", UTCDateTime, nullable=False),
 )
 
+paused_destination = Table(
+    "paused_destination",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("paused_by", String(160), nullable=False),
+    Column("paused_at", UTCDateTime, nullable=False),
+)
+
 worker = Table(
     "worker",
     metadata,
@@ -203,6 +213,8 @@ worker = Table(
     Column("reason", Text, nullable=False, comment="why it refuses, for people"),
     Column("started_at", UTCDateTime, nullable=False),
     Column("seen_at", UTCDateTime, nullable=False),
+    Column("drained_by", String(160), comment="who wants it to claim nothing more"),
+    Column("drain_reason", Text),
 )
 
 audit = Table(

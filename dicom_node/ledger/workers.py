@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
+from dicom_node.ledger.switches import ring_anew
 from dicom_node.ledger.tables import worker
 
 SILENT_S = 60.0
@@ -23,7 +24,10 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A process for people; ``silent_s`` is how long ago it was seen, ``is_amiss`` that an admin should look at it."""
+    """A process for people; ``silent_s`` is how long ago it was seen, ``is_amiss`` that an admin should look at it.
+
+    ``drained_by`` is who wants it to claim nothing more, None where nobody does.
+    """
 
     owner: str
     role: str
@@ -31,6 +35,14 @@ class WorkerView:
     reason: str
     started_at: datetime
     silent_s: float
+    drained_by: str | None = None
+    drain_reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Host and process number, for people."""
+        host, _, number, _ = self.owner.rsplit("/", 3)
+        return f"{host}/{number}"
 
     @property
     def is_silent(self) -> bool:
@@ -68,6 +80,38 @@ def declare(database: Database, owner: str, state: WorkerState, reason: str = ""
             return False
         chain.append(connection, now, database.actor, f"worker.{state}", "worker", owner=owner, reason=reason)
         return True
+
+
+def drain(database: Database, owner: str, reason: str) -> bool:
+    """Have one process claim nothing more; what it has in hand goes on. False where that was so, or it is gone."""
+    with database.transaction() as connection:
+        free = (worker.c.owner == owner) & worker.c.drained_by.is_(None)
+        values = {"drained_by": database.actor, "drain_reason": reason}
+        if not connection.execute(update(worker).where(free).values(**values)).rowcount:
+            return False
+        now = database_now(connection)
+        chain.append(connection, now, database.actor, "worker.drained", "worker", owner=owner, reason=reason)
+        return True
+
+
+def undrain(database: Database, owner: str, reason: str) -> bool:
+    """Have a process that was drained claim again. False for any other."""
+    with database.transaction() as connection:
+        drained = (worker.c.owner == owner) & worker.c.drained_by.is_not(None)
+        values = {"drained_by": None, "drain_reason": None}
+        if not connection.execute(update(worker).where(drained).values(**values)).rowcount:
+            return False
+        ring_anew(connection)
+        now = database_now(connection)
+        chain.append(connection, now, database.actor, "worker.resumed", "worker", owner=owner, reason=reason)
+        return True
+
+
+def is_drained(database: Database, owner: str) -> bool:
+    """Whether a process may claim nothing more."""
+    with database.reading() as connection:
+        query = select(worker.c.owner).where(worker.c.owner == owner, worker.c.drained_by.is_not(None))
+        return connection.execute(query).first() is not None
 
 
 def forget(database: Database, owner: str) -> None:

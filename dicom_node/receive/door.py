@@ -93,6 +93,17 @@ def keep(
         raise
     _compare(identity, arrival)
     check(identity)
+    return _store(spool, arrival, identity, now)
+
+
+def try_again(spool: Spool, arrival: Arrival, now: datetime) -> ReceivedInstance:
+    """Keep what came before and could not be read; raises as `keep`, and puts nothing into quarantine."""
+    identity = read_identity(arrival.data_set, arrival.transfer_syntax_uid)
+    _compare(identity, arrival)
+    return _store(spool, arrival, identity, now)
+
+
+def _store(spool: Spool, arrival: Arrival, identity: Identity, now: datetime) -> ReceivedInstance:
     return spool.store(arrival.data_set, identity, calling_ae=arrival.calling_ae, peer_ip=arrival.peer_ip, now=now)
 
 

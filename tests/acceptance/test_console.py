@@ -226,6 +226,20 @@ def test_it_works_without_a_script(place: Place) -> None:
         see(opened, ".steps", " UTC")
 
 
+def test_series_are_chosen_while_the_page_refreshes_and_sent_again(admin: Window) -> None:
+    admin.open("/series")
+    admin.page.check(".every")
+    with admin.page.expect_response(lambda answer: answer.url.endswith("/series")):
+        pass
+    assert admin.page.is_checked("[name=series]")
+    admin.page.click("button:text-is('Send to')")
+    see(admin, "main", "under the same UIDs")
+    assert (admin.violations(), admin.overflow()) == ([], 0)
+    admin.page.click("text=Yes, send to")
+    see(admin, ".note", "Job 1 is sent to")
+    see(admin, "h1 .chip", "verified")
+
+
 def test_a_held_result_is_released_after_a_restart_that_nobody_has_to_log_in_for(place: Place, admin: Window) -> None:
     assert place.node.stop() == 0
     place.node.extra["worker"] += "\nmaximum_rms_hu = 1e-6"
@@ -234,10 +248,9 @@ def test_a_held_result_is_released_after_a_restart_that_nobody_has_to_log_in_for
     admin.open("/series/2")
     see(admin, ".reason.held", "the result contradicts its source")
     admin.page.click("button:text-is('Release')")
-    see(admin, ".note", "Say why")
-    admin.page.fill("#reason", "looked at it")
-    admin.page.click("button:text-is('Release')")
     see(admin, "main", "cannot be called back")
+    assert admin.violations() == []
+    admin.page.fill("[name=reason]", "looked at it")
     admin.page.click("text=Yes, release")
     see(admin, "h1 .chip", "verified")
 

@@ -17,7 +17,9 @@ BY_QUERY = ("verify.answered",)
 # Storage commitment that a scanner asks for: see test_commitment.py.
 ASKED = ("commitment.asked", "commitment.decided", "commitment.told")
 RETENTION = tuple(place for place in crash.POINTS if place.startswith("retention."))
-EVERYDAY = tuple(place for place in crash.POINTS if place not in (*RETENTION, *ASKED))
+# A person's acts on the quarantine: see tests/unit/worker/test_quarantine.py.
+BY_HAND = tuple(place for place in crash.POINTS if place.startswith("quarantine."))
+EVERYDAY = tuple(place for place in crash.POINTS if place not in (*RETENTION, *ASKED, *BY_HAND))
 # One place of each kind, for `make test`.
 FEW = ("spool.stored", "restore.renamed", "deliver.one-stored")
 

@@ -59,6 +59,7 @@ def fill(url: str) -> Database:
     assert deliveries.claim(database, 1, "host/boot/1/1", 60)
     circuits.failed(database, "main", "away", 1, lambda _times: 3600)
     switches.pause(database, "a new program")
+    switches.pause_destination(database, "main", "a new disk")
     workers.register(database, "host/boot/1/1", "node")
     commitment_requests.enter(database, CommitmentRequest("2.25.5", "CT1", (Reference("2.25.6", "2.25.7"),)), 60)
     users.add(database, "ada", "hash", users.Role.ADMIN)

@@ -8,8 +8,7 @@ from rich.table import Table
 
 from dicom_node.ledger import commitment_requests, queries
 from worker.acts import ASKED
-from worker.cli.act import Reason
-from worker.cli.common import DEFAULT_CONFIG, Config, console, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, Config, Reason, console, local, node_from
 
 COLOURS = {"reported": "green", "reporting": "cyan", "waiting": "blue", "parked": "yellow"}
 

@@ -24,6 +24,9 @@ Config = Annotated[
     ),
 ]
 SeriesKey = Annotated[str, typer.Argument(help="Number of the series, or the beginning of its SeriesInstanceUID.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
+WhyAsked = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", prompt="Why")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DEFAULT_CONFIG = Path("settings.toml")
 
 

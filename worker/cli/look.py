@@ -59,6 +59,17 @@ def _obstacles(node: Node) -> list[str]:
         for item in around.destinations
         if item.circuit is not None
     ]
+    lines += [
+        f"[bold yellow]{escape(name)} is paused[/] by {escape(pause.by)}: {escape(pause.reason)}; "
+        f"`thinslice resume --to {escape(name)}` goes on"
+        for name, pause in switches.paused_destinations(node.database).items()
+    ]
+    lines += [
+        f"[bold yellow]{item.role} {escape(item.name)} is drained[/] by {escape(item.drained_by)}: "
+        f"{escape(item.drain_reason or '')}; `thinslice resume --worker {escape(item.name)}` goes on"
+        for item in around.processes
+        if item.drained_by
+    ]
     return lines + [_line_of(item) for item in troubles_of(node, around) if item.kind not in TOLD_OTHERWISE]
 
 

@@ -17,12 +17,15 @@ from worker.cli import (
     certs,
     check,
     commitments,
+    deeds,
     experiment,
     files,
     look,
     notices,
     opinion,
+    pauses,
     pull,
+    quarantined,
     rules,
     run,
     train,
@@ -60,6 +63,8 @@ def _root(
 for room, panel in (
     (run, "Run the node"),
     (look, "See and act"),
+    (deeds, "See and act"),
+    (pauses, "See and act"),
     (act, "See and act"),
     (opinion, "See and act"),
     (pull, "See and act"),
@@ -77,6 +82,7 @@ app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
 app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
 app.add_typer(audit.app, name="audit", rich_help_panel="See and act")
+app.add_typer(quarantined.app, name="quarantine", rich_help_panel="See and act")
 
 
 def main() -> None:

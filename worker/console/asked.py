@@ -14,7 +14,7 @@ from worker.console.multipart import fields_and_file
 LONGEST_BODY = 64 * 1024
 LONGEST_BODY_S = 10.0
 LONGEST_UPLOAD, LONGEST_UPLOAD_S = 16 * 1024 * 1024, 60.0
-MOST_FIELDS = 50
+MOST_FIELDS = 600  # a chosen series is one
 LONGEST_REASON = 200
 
 
@@ -34,6 +34,8 @@ class Asked:
     ----------
     numbers : mapping of str to int
         Numbers in the path.
+    chosen : tuple of str
+        Every value of the form's field ``series``, of which there may be many.
     words : mapping of str to str
         Other parts of the path.
     live : bool
@@ -55,6 +57,7 @@ class Asked:
     peer_ip: str
     live: bool = False
     upload: bytes | None = field(default=None, repr=False)
+    chosen: tuple[str, ...] = ()
     session: SessionView | None = field(default=None, compare=False)
 
     def may(self, role: Role) -> bool:
@@ -76,6 +79,7 @@ class Asked:
 async def read(request: Request, *, takes_file: bool = False) -> Asked:
     """Read a request. Unreadable where it is too long, too slow, or no form."""
     form: dict[str, str] = {}
+    fields: list[tuple[str, str]] = []
     upload = None
     if request.method == "POST":
         longest, longest_s = (LONGEST_UPLOAD, LONGEST_UPLOAD_S) if takes_file else (LONGEST_BODY, LONGEST_BODY_S)
@@ -84,7 +88,7 @@ async def read(request: Request, *, takes_file: bool = False) -> Asked:
             if takes_file:
                 form, upload = fields_and_file(request.headers.get("content-type", ""), body)
             else:
-                form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+                fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
         except TimeoutError as error:
             raise Unreadable(408, "The form did not arrive in time.") from error
         except (ValueError, ClientDisconnect) as error:
@@ -96,12 +100,13 @@ async def read(request: Request, *, takes_file: bool = False) -> Asked:
         numbers={name: value for name, value in parts if isinstance(value, int)},
         words={name: value for name, value in parts if isinstance(value, str)},
         query=dict(request.query_params),
-        form=form,
+        form=form or dict(fields),
         cookies=request.cookies,
         headers=request.headers,
         peer_ip=request.client.host if request.client else "",
         live="x-live" in request.headers,
         upload=upload,
+        chosen=tuple(value for name, value in fields if name == "series"),
     )
 
 

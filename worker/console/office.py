@@ -18,6 +18,7 @@ from worker.console.issuer import Issuer
 from worker.console.looking import Looks
 from worker.console.previews import Previews
 from worker.console.tally import Tally
+from worker.deeds import DEEDS
 from worker.settings import ConsoleSettings
 from worker.wiring import Node
 
@@ -146,7 +147,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(words.FILTERS)
-    environment.globals.update(meaning=words.meaning, version=_version_of_static(), icons=words.ICONS)
+    environment.globals.update(meaning=words.meaning, version=_version_of_static(), icons=words.ICONS, deeds=DEEDS)
     return environment
 
 

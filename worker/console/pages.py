@@ -67,16 +67,6 @@ def picture(console: Console, asked: Asked) -> Response:
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
-def held(console: Console, asked: Asked) -> Response:
-    """What waits for a person."""
-    database = console.node.database
-    found = {
-        state: series_facts.page_of(browse.series_page(database, SeriesFilter(state=state)))
-        for state in facts.NEEDS_A_PERSON
-    }
-    return page(console, asked, "held.html", found=found, quarantine=_quarantine(console))
-
-
 def workers_page(console: Console, asked: Asked) -> Response:
     """The processes that work on this ledger, and the pause."""
     database = console.node.database
@@ -128,8 +118,3 @@ def _window(asked: Asked) -> str:
 def _link(path: str, wanted: SeriesFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
-
-
-def _quarantine(console: Console) -> int:
-    """How many received files could not be read."""
-    return sum(1 for _ in (console.node.settings.receive.spool / "quarantine").glob("*.json"))

@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_node.ledger import acts, browse, feedback
+from dicom_node.ledger import browse, feedback
 from dicom_node.ledger.browse import InstanceView, SeriesEntry
 from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import AuditView, DeliveryView, JobView
-from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
+from dicom_node.ledger.states import SeriesState
 from dicom_node.plans import Plan
 from worker.console.stack_drawing import Drawing, draw
+from worker.deeds import possible
 from worker.wiring import Node
 
 # Which of several states a person should see first.
@@ -29,8 +30,6 @@ STEPS = (
 # Images of one series that a page, and that /api lists.
 SHOWN, ALL = 100, 10_000
 ENDED_ELSEWHERE = ("held", "failed", "parked", "cancelled", "skipped", "superseded")
-CANCELLABLE = frozenset(sources(JOB_MOVES, JobState.CANCELLED))
-WAITING = frozenset(map(str, acts.WAITING))
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class JobFact:
     model_name: str
     rule: str
     plan: Plan
+    priority: int
     progress: float
     attempt: int
     derived_series_uid: str | None
@@ -75,13 +75,7 @@ class SeriesFact:
     @property
     def acts(self) -> frozenset[str]:
         """What a person may do with it."""
-        states = {job.state for job in self.jobs}
-        doubted = any(job.state == "held" and job.has_result for job in self.jobs)
-        found = {"release", "reject"} if doubted else set()
-        found |= {"cancel"} if states & CANCELLABLE else set()
-        found |= {"prioritise"} if states & WAITING else set()
-        again = {"failed", "cancelled", "parked", "held", "skipped", "sent", "restored"}
-        return frozenset(found | ({"retry"} if states & again else set()))
+        return possible(self.state, self.jobs)
 
 
 @dataclass(frozen=True)
@@ -150,9 +144,8 @@ def _fact(entry: SeriesEntry) -> SeriesFact:
 def _job(job: JobView, deliveries: tuple[DeliveryView, ...], said: Opinion | None) -> JobFact:
     same = {name: getattr(job, name) for name in JobFact.__annotations__ if hasattr(job, name)}
     has_result = bool(job.result) and Path(job.result or "").is_dir()
-    return JobFact(
-        **{**same, "figures": job.figures or {}}, has_result=has_result, deliveries=deliveries, feedback=said
-    )
+    kept = {"figures": job.figures or {}, "has_result": has_result}
+    return JobFact(**{**same, **kept}, deliveries=deliveries, feedback=said)
 
 
 def _state(series_state: str, jobs: Sequence[JobFact]) -> str:

@@ -34,6 +34,8 @@ MEANINGS: Mapping[str, str] = {
     "operator": "Acts on series, pauses and resumes, besides what a viewer may.",
     "admin": "Sees to users and verifies the audit trail, besides what an operator may.",
     "disabled": "Is not let in, until an admin enables them.",
+    "drained": "Finishes what it has in hand, and takes nothing more until someone resumes it.",
+    "STAT": "At once: goes before what is not urgent, a higher number before a lower one.",
     "thick": "As it came from the scanner: few slices, each several millimetres thick.",
     "thin": "As restored by this node: more slices, closer together.",
     "AE title": "Application Entity title: the name by which a DICOM device is called.",
@@ -71,7 +73,7 @@ ICONS: Mapping[str, str] = {
     "verified": "✓", "skipped": "–", "held": "‖", "failed": "✕", "parked": "P", "cancelled": "∅", "superseded": "»",
     "pending": "…", "verifying": "?", "waiting": "…", "reporting": "↑", "reported": "✓",
     "ready": "✓", "refusing": "✕", "stopping": "■", "accepted": "✓", "rejected": "✕",
-    "disabled": "✕", "viewer": "○", "operator": "◐", "admin": "●",
+    "disabled": "✕", "viewer": "○", "operator": "◐", "admin": "●", "drained": "‖",
 }  # fmt: skip
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 

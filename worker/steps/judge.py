@@ -1,16 +1,18 @@
 """From a quiet series to its jobs: read the headers, split the stacks, and decide what each becomes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from dicom_node import crash
 from dicom_node.errors import UnreadableInstance
-from dicom_node.ledger import jobs, receipts
+from dicom_node.ledger import again, jobs, receipts
 from dicom_node.ledger.entries import NewJob
 from dicom_node.ledger.receipts import InstanceRow, SeriesRow
 from dicom_node.ledger.states import JobState, SeriesState
+from dicom_node.plans import Plan
 from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
 from dicom_node.series.completeness import is_complete
 from dicom_node.series.headers import read_header
@@ -34,7 +36,7 @@ def judge_series(node: Node, series_id: int) -> bool:
     judged = (SeriesSkipped("", tuple(headers), loop),) if loop else judge(headers, node.settings.series)
     verdicts = judged + unreadable
     settings = node.settings.series
-    if not is_complete(verdicts, row.quiet_s, row.released, settings):
+    if not row.forced and not is_complete(verdicts, row.quiet_s, row.released, settings):
         receipts.look_again(node.database, series_id, max(settings.quiet_s - row.quiet_s, 0.1))
         return False
     new = [_job(node, row, instances, verdict) for verdict in verdicts]
@@ -52,7 +54,7 @@ def _close_incomplete(node: Node, row: SeriesRow, instances: Sequence[InstanceRo
     What came for the first time is held, so that someone has the whole series sent again.
     """
     settings = node.settings.series
-    if row.quiet_s < settings.quiet_s:
+    if row.quiet_s < settings.quiet_s and not row.forced:
         receipts.look_again(node.database, row.id, settings.quiet_s - row.quiet_s)
         return False
     held = []
@@ -90,9 +92,10 @@ def _job(
 ) -> NewJob:
     chosen = _instances_of(verdict, instances)
     decision = _decision(node, row, verdict)
+    plan = _with_wish(decision.plan, again.chosen_plans(node.database, row.id).get(verdict.label))
     state, reason = (JobState.SKIPPED, decision.reason) if decision.reason else _state_of(verdict)
     sources = [(item.sop_uid, item.sha256) for item in chosen]
-    choice = node.choice(decision.plan)
+    choice = node.choice(plan) if plan.again is None else node.chosen(plan)
     return NewJob(
         job_key=jobs.job_key(row.series_uid, sources, choice.model_digest, configuration or choice.config_digest),
         label=verdict.label,
@@ -102,7 +105,7 @@ def _job(
         model_name=choice.model_name,
         model_digest=choice.model_digest,
         rule=decision.name,
-        plan=decision.plan,
+        plan=plan,
         priority=decision.priority,
     )
 
@@ -112,6 +115,13 @@ def _decision(node: Node, row: SeriesRow, verdict: StackVerdict) -> Decision:
     if isinstance(verdict, ThickSeries):
         return decide(node.settings.rules, verdict, row.calling_ae)
     return Decision(None, "")
+
+
+def _with_wish(plan: Plan, wish: Plan | None) -> Plan:
+    """The rule's plan with the network and spacing that a person chose for this stack."""
+    if wish is None:
+        return plan
+    return replace(plan, network=wish.network, target_spacing_mm=wish.target_spacing_mm, again=wish.again)
 
 
 def _instances_of(verdict: StackVerdict, instances: Sequence[InstanceRow]) -> list[InstanceRow]:

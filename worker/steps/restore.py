@@ -121,7 +121,7 @@ def _restore(node: Node, claim: Claim, progress: Progress) -> None:
 
 def _engine(node: Node, claim: Claim) -> EngineSettings:
     """The settings of the model that the job is for, whichever name leads to it now."""
-    network = next((name for name, model in node.models.items() if model.digest == claim.model_digest), None)
+    network = next((name for name, model in node.runnable.items() if model.digest == claim.model_digest), None)
     if network is None:
         raise WeightsUnavailable(REPLACED)
     return engine_of(node.settings, Plan(network, claim.plan.target_spacing_mm))

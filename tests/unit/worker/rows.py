@@ -37,7 +37,7 @@ def enter_series(node: Node, folder: Path, seed: int = 7, calling_ae: str = "CT1
 
 def enter_images(node: Node, images: Sequence[Path], calling_ae: str = "CT1") -> int:
     """Enter images of one series; returns its id."""
-    receipts.record(node.database, [_received(path, calling_ae) for path in images], quiet_s=0)
+    receipts.record(node.database, [received_image(path, calling_ae) for path in images], quiet_s=0)
     return max(receipts.due_series(node.database))
 
 
@@ -57,7 +57,8 @@ def view(node: Node, job_id: int) -> JobView:
     return found
 
 
-def _received(path: Path, calling_ae: str) -> ReceivedInstance:
+def received_image(path: Path, calling_ae: str = "CT1") -> ReceivedInstance:
+    """An image as the spool hands it over."""
     header = dcmread(path, stop_before_pixels=True)
     return ReceivedInstance(
         sop_instance_uid=str(header.SOPInstanceUID),

@@ -112,6 +112,13 @@ function compare(root) {
   }
 }
 
+// One box chooses every series of its table.
+document.documentElement.classList.add("js");
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches(".every")) return;
+  for (const box of target.closest("table").querySelectorAll("input[name=series]")) box.checked = target.checked;
+});
+
 const main = document.getElementById("main");
 localise(document);
 compare(main);

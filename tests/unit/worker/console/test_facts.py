@@ -7,11 +7,12 @@ import pytest
 
 from dicom_node.ledger import circuits, jobs, overview, queries, workers
 from dicom_node.ledger.overview import Finished
+from dicom_node.ledger.states import JobState
 from tests.phantom import chest, write_dicom
 from tests.unit.dicom_node.ledger.rows import claimed, queue
 from tests.unit.worker.nodes import open_at
 from tests.unit.worker.rows import enter_images, queue_series
-from worker.console import facts, series_facts, words
+from worker.console import facts, words
 from worker.console.stack_drawing import draw
 from worker.steps.judge import judge_series
 from worker.wiring import Node
@@ -83,7 +84,7 @@ def test_a_stack_whose_files_are_gone_says_so(tmp_path: Path) -> None:
 
 
 def test_every_state_has_a_meaning_and_a_shape() -> None:
-    states = {*map(str, series_facts.JobState), "receiving", "complete", "pending", "verifying", *workers.WorkerState}
+    states = {*map(str, JobState), "receiving", "complete", "pending", "verifying", *workers.WorkerState}
     assert states <= set(words.MEANINGS)
     assert states <= set(words.ICONS)
 
