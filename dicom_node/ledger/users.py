@@ -21,6 +21,9 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+RANK = {role: rank for rank, role in enumerate(Role)}
+
+
 @dataclass(frozen=True)
 class UserView:
     """A user for people."""

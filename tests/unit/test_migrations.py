@@ -22,6 +22,7 @@ from dicom_node.ledger import (
     sessions,
     switches,
     throttle,
+    tokens,
     users,
     workers,
 )
@@ -59,6 +60,7 @@ def fill(url: str) -> Database:
     users.add(database, "ada", "hash", users.Role.ADMIN)
     sessions.enter(database, 1, "t" * 64, "c" * 64, "127.0.0.1", hours=1)
     throttle.attempt(database, {"k" * 64: 5}, "127.0.0.1")
+    tokens.add(database, "ada", "monitor", "t" * 64, users.Role.VIEWER, 90)
     return database
 
 

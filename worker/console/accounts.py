@@ -14,9 +14,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import sessions, throttle, users
+from dicom_node.ledger import sessions, throttle, tokens, users
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.sessions import SessionView
+from dicom_node.ledger.tokens import Program, TokenView
 from dicom_node.ledger.users import Role
 from worker.settings import ConsoleSettings
 
@@ -27,11 +28,23 @@ ALLOWED_OF_NAME, ALLOWED_OF_ADDRESS = 5, 20
 # Each hash takes 64 MiB and a good part of a core.
 HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 HASHER = PasswordHasher()
+# A token begins with it, so that one in a log or a leaked file is seen for what it is.
+MARK = "thinslice_"
+TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,39}")
+LONGEST_TOKEN_DAYS = 366.0
 REFUSED = "This name and this password do not belong together."
 
 
 class LoginRefused(Exception):
     """A login that failed; the sentence tells no more than a stranger may know."""
+
+
+class TooOften(Exception):
+    """Somebody has to wait before the next try, ``wait_s`` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"Too many tokens were wrong: wait {wait_s:.0f} seconds, then try again.")
+        self.wait_s = wait_s
 
 
 def user_name(name: str) -> str:
@@ -52,6 +65,17 @@ def hash_password(password: str) -> str:
         )
     with HASHES_AT_ONCE:
         return HASHER.hash(password)
+
+
+def make_token(database: Database, user: str, name: str, role: Role, days: float) -> tuple[str, TokenView]:
+    """A token for a program, shown this once, and its entry. InputError where it cannot be made."""
+    plain = name.strip()
+    if not TOKEN_NAME.fullmatch(plain):
+        raise InputError("a token's name has 1 to 40 letters, digits, spaces, dots, dashes or @: name the program")
+    if not 0 < days <= LONGEST_TOKEN_DAYS:
+        raise InputError(f"a token holds for {LONGEST_TOKEN_DAYS:.0f} days at the most")
+    token = MARK + secrets.token_urlsafe(32)
+    return token, tokens.add(database, user, plain, _digest(token), role, days)
 
 
 class Accounts:
@@ -108,6 +132,15 @@ class Accounts:
         """The session of a token, while it holds."""
         idle_s = self._settings.idle_minutes * 60
         return sessions.find(self._database, _digest(token), idle_s, deed=deed) if token else None
+
+    def program(self, token: str, peer_ip: str) -> Program | None:
+        """Who comes with a token. None where it lets nobody in; TooOften where such were tried too often."""
+        found = tokens.find(self._database, _digest(token))
+        if found is None:
+            wait_s = throttle.attempt(self._database, {_digest("token", peer_ip): ALLOWED_OF_ADDRESS}, peer_ip)
+            if wait_s > 0:
+                raise TooOften(wait_s)
+        return found
 
     def logout(self, session: SessionView) -> None:
         """End a session."""

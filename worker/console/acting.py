@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from dicom_node.errors import DestinationError, InputError
+from dicom_node.errors import DestinationError
 from dicom_node.ledger import browse, chain, commitment_requests, switches
 from dicom_node.send.ways import way_to
 from worker import acts
-from worker.console.asked import Asked
+from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, back, page
 
 LONGEST_REASON = 200
@@ -42,7 +42,7 @@ def act(console: Console, asked: Asked) -> Response:
     name, number = asked.words["act"], asked.numbers["series"]
     deed, reason = DEEDS.get(name), _reason(asked)
     if deed is None or browse.entry(console.node.database, number) is None:
-        raise InputError("there is no such series, or nothing of that kind can be done with one")
+        raise NotHere("there is no such series, or nothing of that kind can be done with one")
     to = f"/series/{number}"
     if deed.why and not reason:
         return back(console, asked, to, f"Say why: {name} asks for a reason, which the audit trail keeps.")
@@ -67,12 +67,12 @@ def echo(console: Console, asked: Asked) -> Response:
     """Ask a destination whether it answers."""
     destination = console.node.destinations.get(asked.words["name"])
     if destination is None:
-        raise InputError("the settings name no such destination")
+        raise NotHere("the settings name no such destination")
     settings = console.node.settings
     try:
         way_to(destination).echo(destination, settings.receive.ae_title, settings.send)
     except DestinationError as error:
-        return back(console, asked, "/partners", f"✕ {_sentence(str(error))}")
+        return back(console, asked, "/partners", f"✕ {_sentence(str(error))}", ok=False)
     return back(console, asked, "/partners", f"✓ {destination.name} answers.")
 
 
@@ -91,7 +91,7 @@ def verify(console: Console, asked: Asked) -> Response:
     sentence = "✓ The audit trail is whole: no row was changed, removed or inserted."
     if bad is not None:
         sentence = f"✕ The audit trail is broken at row {bad}: it or the one before was changed, removed or inserted."
-    return back(console, asked, "/audit", sentence)
+    return back(console, asked, "/audit", sentence, ok=bad is None)
 
 
 def _reason(asked: Asked) -> str:

@@ -1,6 +1,7 @@
 """The console as a web application: every request passes this one guard, whatever it asks for."""
 
 import hmac
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -13,15 +14,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_node.errors import InputError, LedgerError, NodeError
-from worker.console.asked import Asked, Unreadable, bare, read
+from dicom_node.ledger.sessions import SessionView
+from worker import as_json
+from worker.console.accounts import TooOften
+from worker.console.asked import Asked, NotHere, Unreadable, bare, read
 from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, Door
-from worker.console.office import STATIC, Console, problem
+from worker.console.office import STATIC, Console, problem, told
+from worker.console.shapes import Failed
 from worker.settings import ConsoleSettings
 
 log = structlog.get_logger()
@@ -64,11 +69,15 @@ def hosts(settings: ConsoleSettings) -> list[str]:
 def answer(console: Console, door: Door, asked: Asked) -> Response:
     """What the guard makes of a request: who asks, may they, did they mean it; then the handler's word."""
     try:
-        asked = replace(
-            asked, session=console.accounts.session(asked.cookies.get(console.cookie, ""), deed=not asked.live)
-        )
+        asked = _identified(console, asked)
         refusal = _refusal(console, door, asked)
-        return refusal or door.handler(console, asked)
+        return refusal or door.handler(console, _with_body(door, asked))
+    except TooOften as error:
+        response = _tell(console, door, asked, 429, str(error))
+        response.headers["Retry-After"] = str(math.ceil(error.wait_s))
+        return response
+    except NotHere as error:
+        return _tell(console, door, asked, 404, str(error))
     except InputError as error:
         return _tell(console, door, asked, 400, str(error))
     except LedgerError as error:
@@ -80,21 +89,44 @@ def answer(console: Console, door: Door, asked: Asked) -> Response:
         return _tell(console, door, asked, 500, "The console made a mistake. What it was stands in its log.")
 
 
+def _identified(console: Console, asked: Asked) -> Asked:
+    """Who asks: a program by its token, which is good for data alone, or a person by their cookie."""
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
+    if not asked.is_data or scheme.lower() != "bearer":
+        cookie = asked.cookies.get(console.cookie, "")
+        return replace(asked, session=console.accounts.session(cookie, deed=not asked.live))
+    program = console.accounts.program(token.strip(), asked.peer_ip)
+    if program is None:
+        return replace(asked, bad_token=True)
+    return replace(asked, session=SessionView("", program.user_name, program.role, ""), token=program.name)
+
+
+def _with_body(door: Door, asked: Asked) -> Asked:
+    """With what a program sent as its form. A program means what it asks for: nobody asks it again."""
+    if not asked.is_data or asked.method != "POST":
+        return asked
+    fields = vars(as_json.parsed(door.takes, asked.body)) if door.takes else {}
+    return replace(asked, form={**{name: str(value) for name, value in fields.items()}, "sure": "yes"})
+
+
 def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
-    if door.role is not None and asked.session is None:
+    if asked.bad_token or (door.role is not None and asked.session is None):
         return _ask_for_login(console, door, asked)
+    if door.role is not None and not asked.may(door.role):
+        return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
     if asked.method == "POST" and not _is_meant(asked):
         return _tell(
             console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
         )
-    if door.role is not None and not asked.may(door.role):
-        return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
+    if asked.method == "POST" and asked.is_data and _media_type(asked) != "application/json":
+        return _tell(console, door, asked, 415, "Send JSON, with the Content-Type application/json.")
     return None
 
 
 def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
     if door.is_data or asked.live:
-        return JSONResponse({"error": "log in first"}, 401)
+        sentence = "This token lets nobody in." if asked.bad_token else "Log in first, or send a token."
+        return told(Failed(sentence), 401, {"WWW-Authenticate": "Bearer"} if door.is_data else None)
     if console.accounts.waits_for_first():
         return RedirectResponse(FIRST, 303)
     return RedirectResponse(LOGIN if asked.method == "POST" else f"{LOGIN}?next={quote(asked.path)}", 303)
@@ -102,21 +134,27 @@ def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
 
 def _is_meant(asked: Asked) -> bool:
     """Whether a form came from a page of this session; before there is one, of this browser."""
+    if asked.token:
+        return True  # no browser sends one by itself
     expected = asked.session.csrf if asked.session else asked.cookies.get(FORM_COOKIE, "")
-    given = asked.form.get("csrf", "")
+    given = asked.headers.get("x-csrf", "") if asked.is_data else asked.form.get("csrf", "")
     return bool(expected) and hmac.compare_digest(given.encode(), expected.encode()) and asked.is_from_here
+
+
+def _media_type(asked: Asked) -> str:
+    return asked.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _tell(console: Console, door: Door, asked: Asked, status: int, sentence: str) -> Response:
     if door.is_data:
-        return JSONResponse({"error": sentence}, status)
+        return told(Failed(sentence), status)
     return problem(console, asked, status, sentence)
 
 
 def _endpoint(console: Console, door: Door) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            asked = await read(request)
+            asked = await read(request, is_data=door.is_data)
         except Unreadable as error:
             response = await run_in_threadpool(_tell, console, door, bare(request), error.status, str(error))
             response.headers["Connection"] = "close"  # what is left of the form is not read
@@ -131,8 +169,12 @@ def _astray(console: Console) -> Callable[[Request, HTTPException], Awaitable[Re
 
     async def handler(request: Request, error: HTTPException) -> Response:
         sentence = ASTRAY.get(error.status_code, error.detail)
+        if request.url.path.startswith("/api/"):
+            return told(Failed(sentence), error.status_code, error.headers)
         door = Door("GET", "", lambda console, asked: problem(console, asked, error.status_code, sentence), None)
-        return await run_in_threadpool(answer, console, door, bare(request))
+        response = await run_in_threadpool(answer, console, door, bare(request))
+        response.headers.update(error.headers or {})
+        return response
 
     return handler
 

@@ -7,13 +7,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 
+from dicom_node.errors import InputError
 from dicom_node.ledger.sessions import SessionView
-from dicom_node.ledger.users import Role
+from dicom_node.ledger.users import RANK, Role
 
 LONGEST_BODY = 64 * 1024
 LONGEST_BODY_S = 10.0
 MOST_FIELDS = 50
-RANK = {role: rank for rank, role in enumerate(Role)}
+# Numbers of rows are 32 bits wide.
+HIGHEST = 2**31 - 1
 
 
 class Unreadable(Exception):
@@ -22,6 +24,10 @@ class Unreadable(Exception):
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class NotHere(InputError):
+    """What was asked for is not there: HTTP 404."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,16 @@ class Asked:
         Other parts of the path.
     live : bool
         Asked by a page that refreshes itself: it wants the page's inside alone, and is no deed of a person.
+    is_data : bool
+        Asked of a door for programs: answered with JSON.
+    body : bytes
+        What a program sent, not looked into yet; of a page's form it is ``form``.
     session : SessionView or None
         Who asks, once that is found out.
+    token : str
+        Name of the token by which a program asks for them; empty for a person.
+    bad_token : bool
+        A program brought a token that lets nobody in.
     """
 
     method: str
@@ -50,7 +64,11 @@ class Asked:
     headers: Mapping[str, str]
     peer_ip: str
     live: bool = False
+    is_data: bool = False
+    body: bytes = b""
     session: SessionView | None = field(default=None, compare=False)
+    token: str = ""
+    bad_token: bool = False
 
     def may(self, role: Role) -> bool:
         """Whether who asks has this role or a higher one."""
@@ -63,35 +81,51 @@ class Asked:
         return origin is None or urlsplit(origin).netloc == self.headers.get("host")
 
 
-async def read(request: Request) -> Asked:
-    """Read a request. Unreadable where it is too long, too slow, or no form."""
-    form: dict[str, str] = {}
+async def read(request: Request, *, is_data: bool = False) -> Asked:
+    """Read a request. Unreadable where it is too long, too slow, no form, or asks for one thing twice."""
+    body = b""
     if request.method == "POST":
         try:
             body = await asyncio.wait_for(_body(request), LONGEST_BODY_S)
-            form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
         except TimeoutError as error:
             raise Unreadable(408, "The form did not arrive in time.") from error
-        except (ValueError, ClientDisconnect) as error:
+        except ClientDisconnect as error:
             raise Unreadable(400, "The form cannot be read.") from error
-    parts = request.path_params.items()
+    parts, query = request.path_params.items(), dict(request.query_params)
+    numbers = {name: value for name, value in parts if isinstance(value, int)}
+    form = {} if is_data else _form(body)
+    if max(numbers.values(), default=0) > HIGHEST:
+        raise Unreadable(404, "There is nothing of that number.")
+    if is_data and len(query) < len(request.query_params.multi_items()):
+        raise Unreadable(400, "Something is asked for twice.")
+    if any("\0" in value for value in (*query.values(), *form.values())):
+        raise Unreadable(400, "There is a character that no text has.")  # and that PostgreSQL refuses
     return Asked(
         method=request.method,
         path=request.url.path,
-        numbers={name: value for name, value in parts if isinstance(value, int)},
+        numbers=numbers,
         words={name: value for name, value in parts if isinstance(value, str)},
-        query=dict(request.query_params),
+        query=query,
         form=form,
         cookies=request.cookies,
         headers=request.headers,
         peer_ip=request.client.host if request.client else "",
         live="x-live" in request.headers,
+        is_data=is_data,
+        body=body if is_data else b"",
     )
 
 
 def bare(request: Request) -> Asked:
     """A request of which nothing but the cookies is looked at."""
     return Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise Unreadable(400, "The form cannot be read.") from error
 
 
 async def _body(request: Request) -> bytes:

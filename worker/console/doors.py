@@ -1,32 +1,12 @@
 """Every address of the console, and the role it takes to enter: what is not in this table is not served."""
 
-from dataclasses import dataclass
-
 from dicom_node.ledger.users import Role
-from worker.console import acting, api, entering, pages
+from worker.console import acting, api, entering, pages, token_pages
+from worker.console.api_doors import API
+from worker.console.door import Door
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
-from worker.console.office import Handler
 
 __all__ = ["DOORS", "FIRST", "FORM_COOKIE", "LOGIN", "Door"]
-
-
-@dataclass(frozen=True)
-class Door:
-    """One address.
-
-    Attributes
-    ----------
-    role : Role or None
-        The least role; None lets in everybody, logged in or not.
-    is_data : bool
-        Answered to programs: errors are JSON, and nobody is led to the login page.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    role: Role | None
-    is_data: bool = False
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
@@ -52,10 +32,10 @@ DOORS = (
     Door("GET", LOGIN, entering.ask, None),
     Door("POST", LOGIN, entering.login, None),
     Door("POST", "/logout", entering.logout, VIEWER),
-    Door("GET", "/api/now", api.now, VIEWER, is_data=True),
-    Door("GET", "/api/series", api.series, VIEWER, is_data=True),
-    Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),
-    Door("GET", "/api/audit", api.audit, VIEWER, is_data=True),
+    Door("GET", "/tokens", token_pages.tokens_page, VIEWER),
+    Door("POST", "/tokens", token_pages.add, VIEWER),
+    Door("POST", "/tokens/{token:int}/revoke", token_pages.revoke, VIEWER),
+    *API,
     Door("GET", "/metrics", api.metrics_page, None, is_data=True),
     Door("GET", "/healthz", api.healthy, None, is_data=True),
     Door("GET", "/readyz", api.ready, None, is_data=True),

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import platform
 import sys
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -15,14 +14,14 @@ from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.states import JobState
 from sr_engine.errors import EngineError
-from sr_engine.volume import ModelIdentity
-from worker.console import facts, series_facts
-from worker.console.asked import Asked
+from worker.console import answers, facts, series_facts
+from worker.console.answers import REFUSED
+from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, page
 from worker.console.previews import PLANES
-from worker.wiring import engines
+from worker.console.shapes import ModelFact
+from worker.wiring import Node, engines
 
-REFUSED = "association.refused"
 LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
 
 
@@ -49,7 +48,7 @@ def detail(console: Console, asked: Asked) -> Response:
     """One series in full."""
     found = series_facts.detail_of(console.node, asked.numbers["series"])
     if found is None:
-        raise InputError(f"there is no series {asked.numbers['series']}")
+        raise NotHere(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
     return page(console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES)
 
@@ -58,7 +57,7 @@ def picture(console: Console, asked: Asked) -> Response:
     """A cut through the middle of a job's thick or thin slices."""
     job = queries.job_by_id(console.node.database, asked.numbers["job"])
     if job is None or job.series_id != asked.numbers["series"]:
-        raise InputError("there is no such job")
+        raise NotHere("there is no such job")
     content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
@@ -70,7 +69,7 @@ def held(console: Console, asked: Asked) -> Response:
         state: series_facts.page_of(browse.series_page(database, SeriesFilter(state=state)))
         for state in facts.NEEDS_A_PERSON
     }
-    return page(console, asked, "held.html", found=found, quarantine=_quarantine(console))
+    return page(console, asked, "held.html", found=found, quarantine=answers.quarantined(console.node))
 
 
 def workers_page(console: Console, asked: Asked) -> Response:
@@ -106,16 +105,27 @@ def audit(console: Console, asked: Asked) -> Response:
 
 def about(console: Console, asked: Asked) -> Response:
     """Which program, which weights, on what."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    database = console.node.database
-    programs = {
+    models, trouble = models_of(console.node)
+    return page(
+        console, asked, "about.html",
+        programs=programs(console.node), versions=libraries(), models=models, trouble=trouble,
+    )  # fmt: skip
+
+
+def programs(node: Node) -> dict[str, str]:
+    """Which program, on what."""
+    database = node.database
+    return {
         "thinslice": importlib.metadata.version("thinslice"),
         "Python": sys.version.split()[0],
         "system": f"{platform.system()} {platform.machine()}",
         "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
     }
-    models, trouble = _models(console)
-    return page(console, asked, "about.html", programs=programs, versions=versions, models=models, trouble=trouble)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what the program stands on."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def number(asked: Asked, name: str) -> int | None:
@@ -131,23 +141,18 @@ def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
 
 
-def _models(console: Console) -> tuple[list[tuple[ModelIdentity, dict[str, Any]]], str]:
+def models_of(node: Node) -> tuple[tuple[ModelFact, ...], str]:
     """The networks that restore, each with the card of its weights; and why one cannot."""
     from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
 
-    settings, found = console.node.settings, []
+    found = []
     try:
-        models = console.node.models
+        models = node.models
     except EngineError as error:
-        return [], str(error)
-    for engine in engines(settings):
+        return (), str(error)
+    for engine in engines(node.settings):
         model = models[engine.network]
         card = (engine.weights or shipped_weights(model.name)).with_suffix(".json")
         content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
-        found.append((model, content))
-    return found, ""
-
-
-def _quarantine(console: Console) -> int:
-    """How many received files could not be read."""
-    return sum(1 for _ in (console.node.settings.receive.spool / "quarantine").glob("*.json"))
+        found.append(ModelFact(model.name, model.title, model.version, model.digest, model.learned, content))
+    return tuple(found), ""

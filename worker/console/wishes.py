@@ -1,0 +1,81 @@
+"""What programs ask for: the query of each address, and the JSON that a deed brings."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from dicom_node.ledger.states import JobState, SeriesState
+from worker.console.acting import LONGEST_REASON
+
+STATES = [str(SeriesState.RECEIVING), *map(str, JobState)]
+# Control characters have no place in what the audit trail keeps.
+PLAIN = r"[^\x00-\x1f\x7f-\x9f]"
+SEEN = r"[^\s\x00-\x1f\x7f-\x9f]"
+
+
+def _known(state: str) -> str:
+    if state and state not in STATES:
+        raise ValueError(f"there is no such state; there are: {', '.join(STATES)}")
+    return state
+
+
+State = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": ["", *STATES]}, examples=["held"])]
+Before = Annotated[int | None, Field(ge=1, lt=10**15, description="Only what has a lower number.")]
+Text = Annotated[str, Field(max_length=160, pattern=f"^{PLAIN}*$")]
+
+
+@dataclass(frozen=True)
+class SeriesWish:
+    """Which series; what is empty is not asked for."""
+
+    state: State = ""
+    calling_ae: Annotated[str, Field(max_length=16, pattern=f"^{PLAIN}*$", examples=["CT1"])] = ""
+    text: Annotated[
+        str,
+        Field(
+            max_length=64, pattern=f"^{PLAIN}*$", description="Its number, or the beginning of its SeriesInstanceUID."
+        ),
+    ] = ""
+    before: Before = None
+
+
+@dataclass(frozen=True)
+class JobsWish:
+    """Which jobs."""
+
+    state: State = ""
+    before: Before = None
+
+
+@dataclass(frozen=True)
+class AuditWish:
+    """Which rows of the audit trail; what is empty is not asked for."""
+
+    event: Annotated[Text, Field(examples=["job.held"])] = ""
+    actor: Annotated[Text, Field(examples=["user ada"])] = ""
+    subject: Annotated[Text, Field(examples=["series:7"])] = ""
+    before: Before = None
+
+
+@dataclass(frozen=True)
+class PageWish:
+    """Which page."""
+
+    before: Before = None
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why, for the audit trail, without a patient's name."""
+
+    reason: Annotated[str, Field(max_length=LONGEST_REASON, pattern=f"^{PLAIN}*$", examples=["a new GPU"])] = ""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why, for the audit trail, without a patient's name: this deed asks for it."""
+
+    reason: Annotated[
+        str, Field(max_length=LONGEST_REASON, pattern=f"^{PLAIN}*{SEEN}{PLAIN}*$", examples=["looked at it"])
+    ]
