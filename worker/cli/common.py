@@ -13,6 +13,7 @@ from dicom_node.errors import InputError
 from dicom_node.ledger import queries
 from dicom_node.ledger.queries import SeriesView
 from dicom_node.plans import Plan
+from worker import as_json
 from worker.settings import Settings, load
 from worker.wiring import Node, open_node, prepare
 
@@ -24,6 +25,7 @@ Config = Annotated[
         "--config", "-c", envvar="THINSLICE_SETTINGS", help="The settings file.", show_default="settings.toml"
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as the console's API answers.")]
 SeriesKey = Annotated[str, typer.Argument(help="Number of the series, or the beginning of its SeriesInstanceUID.")]
 DEFAULT_CONFIG = Path("settings.toml")
 
@@ -58,6 +60,11 @@ def describe(plan: Plan) -> str:
     wishes += [f"at about {plan.target_spacing_mm:g} mm"] if plan.target_spacing_mm else []
     wishes += [f"to {', '.join(plan.destinations) or 'nobody'}"] if plan.destinations is not None else []
     return ", ".join(wishes)
+
+
+def print_json(answer: object) -> None:
+    """An answer of the API, or any other dataclass, alone on stdout."""
+    typer.echo(as_json.dumped(answer, indent=1))
 
 
 def local(moment: datetime) -> str:

@@ -11,8 +11,20 @@ from dicom_node.ledger import circuits, queries, switches, workers
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import CommitmentState, JobState
 from dicom_node.ledger.workers import WorkerView
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, describe, find_series, local, node_from
+from worker.cli.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Config,
+    SeriesKey,
+    console,
+    describe,
+    find_series,
+    local,
+    node_from,
+    print_json,
+)
 from worker.cli.figures import figure_lines
+from worker.console import answers, facts
 from worker.wiring import Node
 
 COLOURS = {
@@ -21,9 +33,12 @@ COLOURS = {
 }  # fmt: skip
 
 
-def status(config: Config = DEFAULT_CONFIG) -> None:
+def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show what stands in the way of work, how many series are arriving and how many jobs are in each state."""
     node = node_from(config)
+    if as_json:
+        print_json(facts.now(node))
+        return
     for line in _obstacles(node):
         console.print(line)
     counts = queries.counts(node.database)
@@ -66,10 +81,15 @@ def _sentence_of(process: WorkerView) -> str:
 def list_jobs(
     config: Config = DEFAULT_CONFIG,
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.", min=1)] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first: one job is one stack of thick slices to be restored."""
-    found = queries.jobs(node_from(config).database, state, limit)
+    node = node_from(config)
+    if as_json:
+        print_json(answers.jobs_page(node, state, limit=limit))
+        return
+    found = queries.jobs(node.database, state, limit)
     if not found:
         console.print("No jobs." if state is None else f"No jobs are {state}.")
         return
@@ -86,10 +106,14 @@ def list_jobs(
 def show(
     series: SeriesKey,
     config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
 ) -> None:
     """Show one series: what arrived, its jobs, where each result went, and everything that happened."""
     node = node_from(config)
     view = find_series(node, series)
+    if as_json:
+        print_json(answers.one_series(node, view.id))
+        return
     console.print(f"[bold]series {view.id}[/]  {view.series_uid}")
     console.print(
         f"  study {view.study_uid}\n"

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
-from worker.cli import act, certs, check, commitments, experiment, files, look, pull, rules, run, train, users
+from worker.cli import act, certs, check, commitments, experiment, files, look, pull, rules, run, tokens, train, users
 from worker.errors import WorkerError
 
 USAGE_ERROR, FAILURE = 2, 1
@@ -56,6 +56,7 @@ for room, panel in (
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
+app.add_typer(tokens.app, name="tokens", rich_help_panel="See and act")
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from dicom_node.series.headers import Refusals, by_series, read_files, read_fold
 from dicom_node.series.judge import judge
 from dicom_node.series.rules import Decision, decide, plan_of
 from dicom_node.settings import RuleSettings
-from worker.cli.common import DEFAULT_CONFIG, Config, console, describe, settings_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, describe, print_json, settings_from
+from worker.console import answers
 from worker.settings import Settings, destination_names
 from worker.wiring import engine_of
 
@@ -60,9 +61,12 @@ def try_rules(
 
 
 @app.command("list")
-def list_rules(config: Config = DEFAULT_CONFIG) -> None:
+def list_rules(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """List the rules in the order in which they are asked."""
     settings = settings_from(config)
+    if as_json:
+        print_json(answers.rules_of(settings.rules))
+        return
     table = Table("rule", "for", "does", box=None)
     for rule in settings.rules:
         wanted = rule.model_dump(exclude_defaults=True, exclude={"name", "restore", "priority", *asdict(Plan())})

@@ -9,12 +9,14 @@ from rich.table import Table
 from dicom_node.errors import InputError
 from dicom_node.ledger import users
 from dicom_node.ledger.users import Role
-from worker.cli.common import DEFAULT_CONFIG, Config, console, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, node_from, print_json
+from worker.cli.complete import user_names
+from worker.console import answers
 from worker.console.accounts import hash_password, user_name
 
 app = typer.Typer(help="The people who may use the console.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name that the user logs in with.")]
+Name = Annotated[str, typer.Argument(help="Name that the user logs in with.", autocompletion=user_names)]
 Password = Annotated[
     str, typer.Option(prompt=True, confirmation_prompt=True, hide_input=True, help="Asked for; better not given here.")
 ]
@@ -22,7 +24,7 @@ Password = Annotated[
 
 @app.command("add")
 def add(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="Name that the user logs in with.")],
     role: Annotated[Role, typer.Option(help="viewer looks, operator acts, admin sees to users.")] = Role.VIEWER,
     config: Config = DEFAULT_CONFIG,
     password: Password = "",
@@ -35,9 +37,13 @@ def add(
 
 
 @app.command("list")
-def list_users(config: Config = DEFAULT_CONFIG) -> None:
+def list_users(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show who may use the console."""
-    found = users.everyone(node_from(config).database)
+    node = node_from(config)
+    if as_json:
+        print_json(answers.users_of(node))
+        return
+    found = users.everyone(node.database)
     table = Table("name", "role", "", "since", box=None)
     for item in found:
         since = item.created_at.astimezone().strftime("%Y-%m-%d")

@@ -118,7 +118,7 @@ def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
         return _tell(
             console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
         )
-    if asked.method == "POST" and asked.is_data and _media_type(asked) != "application/json":
+    if asked.body and _media_type(asked) != "application/json":
         return _tell(console, door, asked, 415, "Send JSON, with the Content-Type application/json.")
     return None
 

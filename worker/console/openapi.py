@@ -107,7 +107,7 @@ def _operation(door: Door, doors: tuple[Door, ...]) -> dict[str, Any]:
     answer = _reference(door.answers)
     good = {"description": "What is asked for.", "content": _json(answer, example(answer, _schemas(doors)))}
     found: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{door.method.lower()}{PARAMETER.sub('', door.path)}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{door.method.lower()}{_plain(door.path)}").strip("_"),
         "summary": _summary(door),
         "description": f"For the role {door.role} and those above it.",
         "tags": [door.path.split("/")[2]],

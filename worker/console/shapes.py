@@ -236,6 +236,14 @@ class Users:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A new token, shown this once."""
+
+    token: str
+    entry: TokenView
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Which programs may use the API; no token itself."""
 

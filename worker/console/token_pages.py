@@ -44,7 +44,8 @@ def _page(
     return page(
         console, asked, "tokens.html", status,
         tokens=tokens.everyone(console.node.database, "" if everybody else _who(asked)), everybody=everybody,
-        token=token, made=made, trouble=trouble, roles=roles, longest=LONGEST_TOKEN_DAYS, at=overview.now(console.node.database),
+        token=token, made=made, trouble=trouble, roles=roles, longest=LONGEST_TOKEN_DAYS,
+        at=overview.now(console.node.database),
     )  # fmt: skip
 
 

@@ -1,26 +1,34 @@
 """What programs ask for: the query of each address, and the JSON that a deed brings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from dicom_node.ledger.states import JobState, SeriesState
 from worker.console.acting import LONGEST_REASON
 
-STATES = [str(SeriesState.RECEIVING), *map(str, JobState)]
+OF_JOBS = [str(state) for state in JobState]
+OF_SERIES = [str(SeriesState.RECEIVING), *OF_JOBS]
 # Control characters have no place in what the audit trail keeps.
 PLAIN = r"[^\x00-\x1f\x7f-\x9f]"
 SEEN = r"[^\s\x00-\x1f\x7f-\x9f]"
 
 
-def _known(state: str) -> str:
-    if state and state not in STATES:
-        raise ValueError(f"there is no such state; there are: {', '.join(STATES)}")
+def _one_of(states: Sequence[str], state: str) -> str:
+    if state and state not in states:
+        raise ValueError(f"there is no such state; there are: {', '.join(states)}")
     return state
 
 
-State = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": ["", *STATES]}, examples=["held"])]
+def _states(states: Sequence[str]) -> tuple[AfterValidator, Any]:
+    """A state of these or none, as a check and as a schema."""
+    enum: Any = ["", *states]
+    return AfterValidator(partial(_one_of, states)), Field(json_schema_extra={"enum": enum})
+
+
 Before = Annotated[int | None, Field(ge=1, lt=10**15, description="Only what has a lower number.")]
 Text = Annotated[str, Field(max_length=160, pattern=f"^{PLAIN}*$")]
 
@@ -29,7 +37,7 @@ Text = Annotated[str, Field(max_length=160, pattern=f"^{PLAIN}*$")]
 class SeriesWish:
     """Which series; what is empty is not asked for."""
 
-    state: State = ""
+    state: Annotated[str, *_states(OF_SERIES)] = ""
     calling_ae: Annotated[str, Field(max_length=16, pattern=f"^{PLAIN}*$", examples=["CT1"])] = ""
     text: Annotated[
         str,
@@ -44,7 +52,7 @@ class SeriesWish:
 class JobsWish:
     """Which jobs."""
 
-    state: State = ""
+    state: Annotated[str, *_states(OF_JOBS)] = ""
     before: Before = None
 
 
