@@ -42,6 +42,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+LONGEST_ADDRESS, LONGEST_HEADERS = 8 * 1024, 32 * 1024
 ASTRAY = {404: "There is no such page.", 405: "Nothing of that kind can be done here."}
 ONE_YEAR_OF_TLS = "max-age=31536000"
 
@@ -197,4 +198,19 @@ class _Headed:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_headed)
+        crooked = _crooked(scope)
+        await (crooked or self._app)(scope, receive, send_headed)
+
+
+def _crooked(scope: Scope) -> Response | None:
+    """The answer to a request that no browser sends: not looked into, and hung up on."""
+    names = [name for name, _ in scope["headers"]]
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
+        status, sentence = 414, "The address is too long."
+    elif sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+        status, sentence = 431, "The headers are too long."
+    elif b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112 6.1: request smuggling
+        status, sentence = 400, "The request says twice how long it is."
+    else:
+        return None
+    return told(Failed(sentence), status, {"Connection": "close"})

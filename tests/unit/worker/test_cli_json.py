@@ -48,6 +48,7 @@ def node(tmp_path: Path) -> Node:
     node = open_at(tmp_path, blocks=FOLDER.format(tmp_path / "share") + RULE, receive="port = 0")
     restore(node, arrive(node))
     users.add(node.database, "ada", "no password", Role.ADMIN)
+    (tmp_path / "share").mkdir()
     return node
 
 
