@@ -31,6 +31,11 @@ def plain(gather: Callable[[Node], object]) -> Handler:
     return handler
 
 
+def now(console: Console, _asked: Asked) -> Response:
+    """The node at one moment: counts by state, pace, what runs and what waits longest, and what is amiss."""
+    return told(facts.now(console.node))
+
+
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first, page by page."""
     wish = as_json.asked_for(SeriesWish, asked.query)

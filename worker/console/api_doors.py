@@ -53,7 +53,7 @@ def _do(path: str, handler: Handler, takes: type | None = Why, role: Role = OPER
 
 
 API = (
-    _see("now", api.plain(facts.now), facts.Now),
+    _see("now", api.now, facts.Now),
     _see("series", api.series, SeriesPage, SeriesWish),
     _see("series/{series:int}", api.one_series, SeriesDetail),
     _see("jobs", api.jobs, JobsPage, JobsWish),
