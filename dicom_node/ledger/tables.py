@@ -108,6 +108,7 @@ job = Table(
     Index(None, "state", "due_at"),
     Index(None, "state", "updated_at"),
     Index(None, "state", "series_id"),
+    Index(None, "state", "id"),
 )
 
 job_instance = Table(

@@ -1,4 +1,4 @@
-"""Tokens by which programs use the console's API."""
+"""Tokens by which programs use the console's API, and the index by which it lists jobs of one state."""
 
 from collections.abc import Sequence
 
@@ -31,8 +31,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_sha256", name=op.f("uq_console_token_token_sha256")),
     )
     op.create_index(op.f("ix_console_token_user_id"), "console_token", ["user_id"])
+    op.create_index(op.f("ix_job_state_id"), "job", ["state", "id"])
 
 
 def downgrade() -> None:
     """Step down."""
+    op.drop_index(op.f("ix_job_state_id"), table_name="job")
     op.drop_table("console_token")

@@ -6,11 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import typer.main
+from typer.testing import CliRunner, Result
 
 from dicom_node.ledger import users
 from dicom_node.ledger.users import Role
 from tests.acceptance.command_line import PROGRAM
-from tests.unit.worker.nodes import open_at
+from tests.unit.worker.nodes import open_at, settings_file
+from worker.cli.complete import destinations, user_names
+from worker.cli.main import app
 
 FOLDER = '[[send.folder]]\nname = "share"\npath = "{0}/share"\n[[send.folder]]\nname = "spare"\npath = "{0}/spare"\n'
 
@@ -57,32 +61,35 @@ FUNCTION = "_thinslice_completion"
 
 @pytest.mark.slow
 def test_bash_completes_states_destinations_and_users(home: Path) -> None:
-    installed = subprocess.run(
-        [PROGRAM, "--install-completion", "bash"], cwd=home, env=environment(home), capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
-    (home / "broken.toml").write_text("[receive\n")
+    assert asked(home, "--install-completion", "bash").exit_code == 0
     before = sorted(home.iterdir())
-    offers = completed(
-        home, "thinslice jobs --state s", "thinslice echo s", "thinslice users role ad", "thinslice chec",
-        "thinslice echo -c broken.toml s", "thinslice users disable -c nowhere.toml a",
-        "thinslice tokens add x --user b",
-    )  # fmt: skip
-    assert offers == [
-        ["sending", "sent", "skipped", "superseded"], ["share", "spare"], ["ada", "adele"], ["check-config"], [], [],
-        ["bob"],
-    ]  # fmt: skip
+    offers = completed(home, "thinslice jobs --state s", "thinslice echo s", "thinslice users role ad")
+    assert offers == [["sending", "sent", "skipped", "superseded"], ["share", "spare"], ["ada", "adele"]]
     assert sorted(home.iterdir()) == before
+
+
+def test_what_cannot_be_read_offers_nothing_and_is_not_made(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (home / "broken.toml").write_text("[receive\n")
+    (home / "other").mkdir()
+    settings_file(home / "other", f"sqlite:///{home}/other/ledger.sqlite")
+    before = sorted(home.rglob("*"))
+    for config in ("broken.toml", "nowhere.toml", "other/settings.toml"):
+        context = typer.Context(typer.main.get_command(app))
+        context.params["config"] = home / config
+        assert (destinations(context, ""), user_names(context, "")) == ([], [])
+    assert sorted(home.rglob("*")) == before
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_its_script(home: Path, shell: str) -> None:
-    done = subprocess.run(
-        [PROGRAM, "--show-completion", shell], cwd=home, env=environment(home), capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {"bash": "complete -o default -F", "zsh": "#compdef thinslice", "fish": "complete --command"}[
-        shell
-    ] in done.stdout
+    done = asked(home, "--show-completion", shell)
+    marks = {"bash": "complete -o default -F", "zsh": "#compdef thinslice", "fish": "complete --command"}
+    assert (done.exit_code, marks[shell] in done.stdout) == (0, True)
+
+
+def asked(home: Path, *arguments: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(home).items():
+            patch.setenv(name, value)
+        return CliRunner().invoke(app, arguments, prog_name="thinslice")

@@ -75,7 +75,7 @@ def test_the_description_is_served_to_whoever_may_read(place: Place) -> None:
 @pytest.mark.parametrize(
     ("role", "options"),
     [
-        ("operator", ("--phases", "examples,coverage", "--max-time", "8")),
+        ("operator", ("--phases", "examples,coverage", "--max-time", "6")),
         ("viewer", ("--phases", "fuzzing", "-n", "1")),
         ("nobody", ("--phases", "fuzzing", "-n", "1")),
     ],
