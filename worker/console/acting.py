@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from dicom_node.errors import DestinationError
-from dicom_node.ledger import browse, chain, commitment_requests, switches
+from dicom_node.ledger import browse, chain, commitment_requests, queries, switches
 from dicom_node.send.ways import way_to
 from worker import acts
 from worker.console.asked import Asked, NotHere
@@ -79,6 +79,8 @@ def echo(console: Console, asked: Asked) -> Response:
 def report(console: Console, asked: Asked) -> Response:
     """Decide anew on a scanner's storage commitment request, and report to it again."""
     number, reason = asked.numbers["request"], _reason(asked) or acts.ASKED
+    if [item.id for item in queries.commitment_requests(console.node.database, limit=1, before=number + 1)] != [number]:
+        raise NotHere(f"there is no commitment request {number}")
     done = commitment_requests.retry(console.acting(asked).database, number, reason)
     sentence = f"Commitment request {number} is decided and reported again."
     return back(console, asked, "/partners", sentence if done else "Its report is on its way already.")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -97,7 +98,9 @@ def loose() -> Iterator[None]:
     before, level = config.settings.writing_validation_mode, logging.getLogger("pydicom").level
     config.settings.writing_validation_mode = config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
     config.settings.writing_validation_mode = before
     logging.getLogger("pydicom").setLevel(level)
 

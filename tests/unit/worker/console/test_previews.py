@@ -49,7 +49,7 @@ def test_a_viewer_sees_thick_beside_thin(node: Node) -> None:
         # thin slices lie closer: more different rows
         assert len(np.unique(after, axis=0)) > 2 * len(np.unique(before, axis=0))
     assert viewer.get("/series/1/1/axial-thin.png").status == 400
-    assert viewer.get("/series/2/1/coronal-thin.png").status == 400
+    assert viewer.get("/series/2/1/coronal-thin.png").status == 404
     server.stop()
 
 

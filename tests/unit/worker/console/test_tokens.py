@@ -131,6 +131,7 @@ def test_an_act_is_the_forms_act_in_the_tokens_name(stranger: Visitor, node: Nod
     assert "looked at it" in row.detail
     assert post(stranger, "/api/series/9/cancel", token, {}).status == 404
     assert post(stranger, "/api/partners/nobody/echo", token).status == 404
+    assert post(stranger, "/api/commitments/9/report", token, {}).status == 404
 
 
 @pytest.mark.usefixtures("people")
