@@ -8,6 +8,7 @@ NodeError
 ├── ConformanceError       our fault: what we made breaks the standard; nothing leaves; no retry
 ├── DestinationError       the PACS's fault or the network's; retry later
 │   └── DestinationRefused the PACS said no for good (AE title, presentation context, status Cxxx); an admin must act
+├── RepositoryError        the audit repository's fault or the network's; retry later
 ├── StorageError           the disk's fault; retry later
 ├── LedgerError            the database's fault; retry later
 │   └── StaleFence         another worker owns this job now: drop the work silently
@@ -55,6 +56,12 @@ class DestinationRefused(DestinationError):
     """A PACS refused for good."""
 
     retryable = False
+
+
+class RepositoryError(NodeError):
+    """The audit repository could not be reached, or broke off."""
+
+    retryable = True
 
 
 class StorageError(NodeError):

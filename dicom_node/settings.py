@@ -239,12 +239,12 @@ class WebSettings(Table):
             raise ValueError(f'auth = "{self.auth}" needs {" and ".join(missing)}')
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together")
-        if self.auth != "none" and not all(_private(url) for url in (self.url, self.token_url) if url):
+        if self.auth != "none" and not all(is_private(url) for url in (self.url, self.token_url) if url):
             raise ValueError(f'auth = "{self.auth}" would send a secret without encryption: use https')
         return self
 
 
-def _private(url: str) -> bool:
+def is_private(url: str) -> bool:
     """Whether nobody reads along: by TLS, or on this machine."""
     parts = urlsplit(url)
     if parts.scheme == "https" or parts.hostname == "localhost":

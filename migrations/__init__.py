@@ -36,6 +36,11 @@ def is_back(url: str, to: str) -> bool:
     return _number(_named(to)) < _number(revision(url))
 
 
+def is_behind(url: str) -> bool:
+    """Whether the database lacks a step that this program knows. Raises as `revision`."""
+    return _number(revision(url)) < _number(_named("head"))
+
+
 def revision(url: str) -> str | None:
     """Revision of the database; None where it has no schema yet.
 

@@ -1,6 +1,7 @@
-"""Programs of others that judge what leaves the node: dciodvfy, dcentvfy (dicom3tools), dcm2niix, a web viewer."""
+"""Programs of others that judge what leaves the node: dciodvfy, dcentvfy (dicom3tools), dcm2niix, a viewer, xmllint."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import nibabel as nib
 from PIL import Image
 
 from tests.servers import Pacs, find_program
+
+AUDIT_SCHEMA = Path(__file__).with_name("audit_message.rng")
 
 
 def dciodvfy_errors(path: Path) -> list[str]:
@@ -41,6 +44,18 @@ def dcmp2pgm(image: Path, state: Path, out: Path) -> Image.Image:
     command = [find_program("dcmp2pgm"), "-p", str(state), str(image), str(out)]
     subprocess.run(command, check=True, capture_output=True)
     return Image.open(out)
+
+
+def schema_errors(messages: Iterable[bytes]) -> list[str]:
+    """The lines with which ``xmllint`` faults audit messages by the schema of PS3.15 A.5.1."""
+    with tempfile.TemporaryDirectory() as name:
+        paths = []
+        for number, message in enumerate(messages):
+            paths.append(Path(name) / f"{number}.xml")
+            paths[-1].write_bytes(message)
+        command = [find_program("xmllint"), "--nonet", "--noout", "--relaxng", str(AUDIT_SCHEMA), *map(str, paths)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return [line for line in done.stderr.splitlines() if not line.endswith(" validates")]
 
 
 def orthanc_viewer(pacs: Pacs, series: str, out: Path) -> Image.Image:

@@ -45,6 +45,8 @@ class Node:
         More lines of settings by table, for example ``{"engine": "threads = 1"}``.
     environment : dict
         More environment for its processes.
+    blocks : str
+        More tables, for example of ``[[rules]]``.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Node:
     network: str = "cubic"
     extra: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    blocks: str = ""
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -144,7 +147,7 @@ class Node:
         for name, lines in self.extra.items():
             tables[name] = _overridden(tables.get(name, ""), lines)
         text = "\n\n".join(f"[{name}]\n{lines}" for name, lines in tables.items())
-        return text + self._pacs_text()
+        return text + self._pacs_text() + self.blocks
 
     def _pacs_text(self) -> str:
         if self.pacs is None:

@@ -15,10 +15,12 @@ from sr_engine.errors import EngineError
 from worker import retention
 from worker.errors import WorkerError
 from worker.line import Line
+from worker.notices.watch import Watch
 from worker.owner import is_gone, this_owner
 from worker.receiving import rescan
 from worker.steps.judge import judge_series
 from worker.steps.report import report_commitment
+from worker.trail_keeper import TrailKeeper
 from worker.wiring import Bell, Node
 
 log = structlog.get_logger()
@@ -51,6 +53,8 @@ class Clock:
         self._node, self._bell, self._role = node, bell, role
         # A scanner that does not answer holds up a thread of these, not the clock.
         self._reports = Line(lambda request_id: report_commitment(node, request_id))
+        self._notices = Watch(node)
+        self._trail = TrailKeeper(node)
         self._rare = self._seen = self.last_tick = time.monotonic()
         self._troubles: dict[str, str] = {}
         self._was_away = False
@@ -59,18 +63,23 @@ class Clock:
 
     def start(self) -> None:
         """Enter the registry, ring what waits since the last start, and begin to tick."""
+        self._trail.begin()
         workers.register(self._node.database, this_owner(), self._role)
+        self._trail.start()
         self._adopt(settled_s=0)
         claims.ring_all_again(self._node.database)
         self._reports.start("report", REPORTERS)
+        self._notices.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Finish the tick in hand, stop, and leave the registry."""
         self._stop.set()
         self._thread.join()
+        self._notices.stop()
         with contextlib.suppress(NodeError):  # a ledger that is away must not keep the node from stopping
             workers.forget(self._node.database, this_owner())
+        self._trail.stop()
 
     def tick(self) -> None:
         """One sweep: judge, take back, ring. Each part stands alone, so that one's trouble is not another's."""

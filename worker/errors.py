@@ -1,7 +1,8 @@
 """Everything the worker raises on purpose, besides what comes from its rooms.
 
 WorkerError
-└── BrokerError  the broker's fault: nothing is lost, the clock rings again
+├── BrokerError  the broker's fault: nothing is lost, the clock rings again
+└── NoticeError  a notice did not reach whom it was for: it is sent again later
 """
 
 
@@ -13,5 +14,11 @@ class WorkerError(Exception):
 
 class BrokerError(WorkerError):
     """No broker answers."""
+
+    retryable = True
+
+
+class NoticeError(WorkerError):
+    """A notice could not be sent."""
 
     retryable = True

@@ -25,8 +25,12 @@ from dicom_node.settings import (
     Table,
     TlsSettings,
     WebSettings,
+    is_private,
 )
 from sr_engine.settings import NETWORK_NAMES, EngineSettings
+from worker.audit_settings import AuditSettings
+from worker.notice_settings import NoticesSettings, anchored_notices
+from worker.oidc_settings import OidcSettings
 
 ENVIRONMENT_PREFIX = "THINSLICE_"
 
@@ -80,6 +84,9 @@ class ConsoleSettings(Table):
     target_minutes: Annotated[float, Field(gt=0)] = 15.0
     silent_hours: Annotated[float, Field(gt=0)] = 24.0
     previews: Path = Path("var/previews")
+    passwords: bool = True
+    patient_data: Literal["nobody", "admin", "operator", "viewer"] = "nobody"
+    oidc: OidcSettings | None = None
 
     @property
     def by_tls(self) -> bool:
@@ -95,6 +102,10 @@ class ConsoleSettings(Table):
     def _whole(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together: give both or neither")
+        if self.oidc is None and not self.passwords:
+            raise ValueError("passwords = false leaves no way in: it needs [console.oidc]")
+        if self.oidc is not None and not is_private(self.public_url):
+            raise ValueError("oidc needs public_url, with https: the provider sends people back there")
         return self
 
 
@@ -116,6 +127,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()
     console: ConsoleSettings = ConsoleSettings()
+    notices: NoticesSettings = NoticesSettings()
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -215,6 +228,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "previews": base / settings.console.previews,
             "certificate": settings.console.certificate and base / settings.console.certificate,
             "key": settings.console.key and base / settings.console.key,
+            "oidc": settings.console.oidc and settings.console.oidc.anchored(base),
         }
     )
     anchored = {
@@ -224,6 +238,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         "engine": engine,
         "ledger": ledger,
         "console": console,
+        "notices": anchored_notices(settings.notices, base),
+        "audit": settings.audit.anchored(base),
     }
     return settings.model_copy(update=anchored)
 

@@ -4,13 +4,16 @@ Pages begin after a key, not after a count of rows: the thousandth costs as much
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
+from dicom_node.ledger import feedback as opinions
+from dicom_node.ledger import trail
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import (
     AuditView,
     DeliveryView,
@@ -21,7 +24,7 @@ from dicom_node.ledger.queries import (
     jobs_query,
 )
 from dicom_node.ledger.states import JobState, SeriesState
-from dicom_node.ledger.tables import audit, delivery, instance, job, job_instance, series
+from dicom_node.ledger.tables import audit, delivery, feedback, instance, job, job_instance, series
 
 PAGE = 50
 
@@ -36,20 +39,24 @@ class SeriesFilter:
         ``receiving``, or the state of one of its jobs.
     text : str
         The number of a series, or the beginning of its SeriesInstanceUID.
+    feedback : str
+        ``accepted`` or ``rejected``: what people think of one of its results.
     """
 
     state: str = ""
     calling_ae: str = ""
     text: str = ""
+    feedback: str = ""
 
 
 @dataclass(frozen=True)
 class SeriesEntry:
-    """A series with its jobs, oldest first, and their deliveries by job."""
+    """A series with its jobs, oldest first; by job their deliveries, and what people think of the result."""
 
     series: SeriesView
     jobs: tuple[JobView, ...]
     deliveries: dict[int, tuple[DeliveryView, ...]]
+    feedback: dict[int, Opinion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,19 @@ class InstanceView:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which rows of the audit trail are asked for; what is empty is not asked for."""
+    """Which rows of the audit trail are asked for; what is empty is not asked for.
+
+    Attributes
+    ----------
+    since, until : datetime or None
+        Written from the one moment on, and before the other.
+    """
 
     event: str = ""
     actor: str = ""
     subject: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -130,10 +145,13 @@ def audit_page(
 ) -> list[AuditEntry]:
     """Rows of the audit trail, newest first, with numbers below ``before``."""
     columns = [audit.c[name] for name in AuditEntry.__annotations__]
-    equal = [audit.c[name] == value for name, value in vars(wanted).items() if value]
-    older = [] if before is None else [audit.c.seq < before]
+    equal = [audit.c[name] == value for name in ("event", "actor", "subject") if (value := getattr(wanted, name))]
+    within = [] if before is None else [audit.c.seq < before]
+    if wanted.since or wanted.until:
+        span = trail.span_of(database, wanted.since, wanted.until)
+        within.append(audit.c.seq.between(span.first, span.last))
     with database.reading() as connection:
-        query = select(*columns).where(*equal, *older).order_by(audit.c.seq.desc()).limit(limit)
+        query = select(*columns).where(*equal, *within).order_by(audit.c.seq.desc()).limit(limit)
         return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
 
@@ -152,6 +170,9 @@ def _conditions(database: Database, wanted: SeriesFilter, before: int | None) ->
         conditions.append(_named(database, wanted.text))
     if wanted.state == SeriesState.RECEIVING:
         conditions.append(series.c.state == SeriesState.RECEIVING)
+    if wanted.feedback:
+        said = select(feedback.c.series_id).where(feedback.c.latest, feedback.c.verdict == wanted.feedback)
+        conditions.append(series.c.id.in_(said))
     return conditions
 
 
@@ -183,11 +204,13 @@ def _with_jobs(connection: Connection, found: Sequence[SeriesView]) -> list[Seri
     for row in connection.execute(sent).mappings():
         view = DeliveryView(**{name: row[name] for name in DeliveryView.__annotations__})
         deliveries.setdefault(row["job_id"], []).append(view)
+    said = opinions.latest_of(connection, [item.id for item in jobs])
     return [
         SeriesEntry(
             item,
             tuple(one for one in jobs if one.series_id == item.id),
             {one.id: tuple(deliveries.get(one.id, ())) for one in jobs if one.series_id == item.id},
+            {one.id: said[one.id] for one in jobs if one.series_id == item.id and one.id in said},
         )
         for item in found
     ]

@@ -2,14 +2,37 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, desc, insert, select
+from sqlalchemy import Connection, desc, insert, select
 
 from dicom_node.ledger.tables import audit
 
 GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """A row of the trail with its seals."""
+
+    seq: int
+    at: datetime
+    actor: str
+    event: str
+    subject: str
+    detail: str
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first row that does not hold, and why, for people."""
+
+    seq: int
+    sentence: str
 
 
 def seal(previous: str, at: datetime, actor: str, event: str, subject: str, detail: str) -> str:
@@ -36,15 +59,55 @@ def append(connection: Connection, at: datetime, actor: str, event: str, subject
     )
 
 
+class Chain:
+    """Follows the rows of the trail one by one, in their order.
+
+    Parameters
+    ----------
+    previous : str or None
+        The hash before the first row; None: an excerpt, whose first row says so itself.
+
+    Attributes
+    ----------
+    rows : int
+        How many were followed, all of them whole.
+    seq, hash : int, str
+        Of the last of them.
+    fault : Fault or None
+        What is wrong with the next; it is the last that is looked at.
+    """
+
+    def __init__(self, previous: str | None = GENESIS) -> None:
+        self.rows, self.seq, self.hash = 0, 0, previous
+        self.fault: Fault | None = None
+        self._before: str | None = None
+
+    def add(self, row: AuditRow) -> bool:
+        """Look at the next row. False where it is not whole, or does not follow: ``fault`` says why."""
+        if row.hash != seal(row.previous_hash, row.at, row.actor, row.event, row.subject, row.detail):
+            self.fault = Fault(row.seq, f"row {row.seq} was changed: it does not match its seal")
+        elif self.rows and row.seq <= self.seq:
+            self.fault = Fault(row.seq, f"row {row.seq} stands behind row {self.seq}")
+        elif self.hash is not None and row.previous_hash != self.hash:
+            self.fault = self._broken_link(row)
+        else:
+            self._before, self.hash, self.seq = self.hash, row.hash, row.seq
+            self.rows += 1
+        return self.fault is None
+
+    def _broken_link(self, row: AuditRow) -> Fault:
+        if row.previous_hash == self._before and self.rows:
+            return Fault(self.seq, f"row {self.seq} was slipped in: row {row.seq} follows the row before it")
+        if not self.rows:
+            return Fault(row.seq, f"row {row.seq} is not the first: rows before it were removed")
+        text = f"row {row.seq} does not follow row {self.seq}: a row between them was removed, or row {self.seq} was "
+        return Fault(row.seq, f"{text}changed and sealed anew")
+
+
 def first_bad_row(connection: Connection) -> int | None:
     """``seq`` of the first row that was changed, removed before, or inserted out of turn; None when the chain holds."""
-    previous = GENESIS
+    followed = Chain()
     for row in connection.execute(select(audit).order_by(audit.c.seq)).mappings():
-        if row["previous_hash"] != previous or row["hash"] != _seal_of(row):
-            return int(row["seq"])
-        previous = row["hash"]
-    return None
-
-
-def _seal_of(row: RowMapping) -> str:
-    return seal(row["previous_hash"], row["at"], row["actor"], row["event"], row["subject"], row["detail"])
+        if not followed.add(AuditRow(**row)):
+            break
+    return followed.fault.seq if followed.fault else None

@@ -1,6 +1,6 @@
 """Tables of the console: who may use it, who is logged in, which programs may, and who tried too often."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from dicom_node.ledger.columns import UTCDateTime, metadata
 
@@ -14,6 +14,10 @@ console_user = Table(
     Column("disabled", Boolean, nullable=False, server_default="0"),
     Column("created_at", UTCDateTime, nullable=False),
     Column("changed_at", UTCDateTime, nullable=False),
+    Column("first_until", UTCDateTime, comment="the password is a first one: good until then, to be replaced at once"),
+    Column("issuer", String(255), nullable=False, server_default="", comment="OpenID provider; empty: by password"),
+    Column("subject", String(255), comment="who they are to the issuer"),
+    Index(None, "issuer", "subject", unique=True),
 )
 
 console_session = Table(

@@ -85,7 +85,9 @@ def claim(database: Database, delivery_id: int, owner: str, lease_s: float) -> D
             return None
         settle(connection, database.actor, now, taken["job_id"])
         if taken["state"] == DeliveryState.SENDING:
-            circuits.probe(connection, taken["destination"], lease_until)
+            subject, name = f"delivery:{delivery_id}", taken["destination"]
+            circuits.probe(connection, name, lease_until)
+            chain.append(connection, now, database.actor, "delivery.sending", subject, destination=name)
         fields = {name: taken[name] for name in ("job_id", "destination", "fence", "attempt", "transaction_uid")}
         return DeliveryClaim(
             delivery_id=delivery_id,

@@ -21,6 +21,11 @@ from dicom_node.ledger.columns import metadata as metadata
 from dicom_node.ledger.console_tables import console_session as console_session
 from dicom_node.ledger.console_tables import console_throttle as console_throttle
 from dicom_node.ledger.console_tables import console_user as console_user
+from dicom_node.ledger.feedback_tables import feedback as feedback
+from dicom_node.ledger.notice_tables import notice as notice
+from dicom_node.ledger.notice_tables import notice_channel as notice_channel
+from dicom_node.ledger.notice_tables import notice_message as notice_message
+from dicom_node.ledger.notice_tables import notice_told as notice_told
 
 
 def _lease_columns() -> list[Column[Any]]:
@@ -108,6 +113,7 @@ job = Table(
     Index(None, "state", "due_at"),
     Index(None, "state", "updated_at"),
     Index(None, "state", "series_id"),
+    Index(None, "rule", "created_at"),
     Index(None, "state", "id"),
 )
 
@@ -213,4 +219,15 @@ audit = Table(
     Column("hash", String(64), nullable=False, unique=True),
     Index(None, "event", "seq"),
     Index(None, "actor", "seq"),
+)
+
+audit_position = Table(
+    "audit_position",
+    metadata,
+    Column("reader", String(32), primary_key=True, comment="who takes rows elsewhere: syslog"),
+    Column("seq", Integer, nullable=False, comment="the last row of the audit trail that it has taken"),
+    Column("reason", Text, nullable=False, comment="why it gets no further, for people"),
+    Column("owner", String(160), comment="host/boot/pid/start of who reads now"),
+    Column("lease_until", UTCDateTime),
+    Column("updated_at", UTCDateTime, nullable=False),
 )

@@ -10,7 +10,7 @@ from dicom_node.errors import InputError
 from dicom_node.ledger import chain
 from dicom_node.ledger.console_tables import console_token, console_user
 from dicom_node.ledger.database import Database, database_now
-from dicom_node.ledger.users import RANK, Role
+from dicom_node.ledger.users import Role
 
 # How often a use is noted: each would be a write.
 NOTED_EVERY = timedelta(minutes=1)
@@ -54,7 +54,7 @@ def add(database: Database, user_name: str, name: str, token_sha256: str, role: 
         owner = connection.execute(select(console_user.c.id, console_user.c.role).where(mine)).first()
         if owner is None:
             raise InputError(f"there is no user {user_name!r} who may log in")
-        if RANK[role] > RANK[Role(owner.role)]:
+        if not Role(owner.role).reaches(role):
             raise InputError(f"{user_name} is {owner.role}: a token of theirs can be no {role}")
         same = (console_token.c.user_id == owner.id) & (console_token.c.name == name)
         if connection.execute(select(console_token.c.id).where(same, console_token.c.revoked_at.is_(None))).first():
@@ -109,7 +109,8 @@ def find(database: Database, token_sha256: str) -> Program | None:
     if row.used_at is None or row.used_at < now - NOTED_EVERY:
         with database.transaction(in_turn=False) as connection:
             connection.execute(update(console_token).where(console_token.c.id == row.id).values(used_at=now))
-    return Program(row.id, row.name, row.user_name, min(Role(row.role), Role(row.user_role), key=RANK.__getitem__))
+    own, its = Role(row.user_role), Role(row.role)
+    return Program(row.id, row.name, row.user_name, its if own.reaches(its) else own)
 
 
 def _everyone() -> Select[Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from dicom_node.ledger import chain
 from dicom_node.ledger.database import Database, database_now
@@ -46,7 +46,7 @@ class WorkerView:
 def register(database: Database, owner: str, role: str) -> None:
     """Enter a process that is ready; one that is known starts anew."""
     with database.transaction() as connection:
-        now = database_now(connection)
+        now = _note(connection, database.actor, "process.started", owner, role)
         connection.execute(delete(worker).where(worker.c.owner == owner))
         values = {"owner": owner, "role": role, "state": WorkerState.READY, "reason": ""}
         connection.execute(insert(worker).values(**values, started_at=now, seen_at=now))
@@ -73,7 +73,22 @@ def declare(database: Database, owner: str, state: WorkerState, reason: str = ""
 def forget(database: Database, owner: str) -> None:
     """A process ended in good order."""
     with database.transaction() as connection:
-        connection.execute(delete(worker).where(worker.c.owner == owner))
+        left = delete(worker).where(worker.c.owner == owner).returning(worker.c.role)
+        role = connection.execute(left).scalar()
+        if role is not None:
+            _note(connection, database.actor, "process.stopped", owner, role)
+
+
+def note_start(database: Database, owner: str, role: str) -> None:
+    """A process began that serves the ledger without being in the registry."""
+    with database.transaction() as connection:
+        _note(connection, database.actor, "process.started", owner, role)
+
+
+def note_stop(database: Database, owner: str, role: str) -> None:
+    """It ended in good order."""
+    with database.transaction() as connection:
+        _note(connection, database.actor, "process.stopped", owner, role)
 
 
 def forget_silent(database: Database, silent_s: float) -> int:
@@ -95,3 +110,9 @@ def everyone(database: Database) -> list[WorkerView]:
             )
             for row in rows
         ]
+
+
+def _note(connection: Connection, actor: str, event: str, owner: str, role: str) -> datetime:
+    now = database_now(connection)
+    chain.append(connection, now, actor, event, "process", owner=owner, role=role)
+    return now

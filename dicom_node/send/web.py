@@ -50,7 +50,7 @@ CODE = re.compile(r"[a-z_]{1,40}")
 PASSING = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 
 
-class _TlsAdapter(HTTPAdapter):
+class TlsAdapter(HTTPAdapter):
     """Connections in our TLS profile, with our certificate."""
 
     def __init__(self, context: SSLContext) -> None:
@@ -118,7 +118,7 @@ def _session(destination: WebDestination, settings: SendSettings) -> Session:
     opened.trust_env = False
     opened.max_redirects = 0
     opened.verify = True if destination.authorities is None else str(destination.authorities)
-    opened.mount("https://", _TlsAdapter(context))
+    opened.mount("https://", TlsAdapter(context))
     match destination.auth:
         case "basic":
             opened.auth = HTTPBasicAuth(destination.username.encode(), secret.encode())

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,6 +37,7 @@ KEYWORDS = (
 # PS3.5 9.1; components with a leading zero are common in old data and harmless here.
 VALID_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LONGEST_TEXT = 64  # of Long String (PS3.5 6.2); what is longer is cut
+LONGEST_HEADER = 256 * 1024  # bytes; of a CT image it is rarely a tenth of that
 OUR_MODEL = "thinslice"
 Refusals = list[tuple[Path, str]]
 SPATIAL_RESAMPLING = ("113085", "DCM")  # CID 7203: how slices between slices say what they are
@@ -63,9 +65,28 @@ def read_header(path: Path, sha256: str) -> SliceHeader:
     """
     try:
         with path.open("rb") as file:
-            meta = read_file_meta(file)
-            file.seek(0)
-            dataset = dcmread(file, stop_before_pixels=True, specific_tags=list(KEYWORDS))
+            return _read(file, path, sha256)
+    except OSError as error:
+        raise UnreadableInstance(f"the data set cannot be parsed ({type(error).__name__})") from None
+
+
+def read_bytes(content: bytes) -> SliceHeader:
+    """Read one Part 10 file that is in memory alone; its record names no path and no digest. Raises as `read_header`.
+
+    No more than ``LONGEST_HEADER`` is looked at: a sequence of many items costs thousandfold memory.
+    """
+    file = BytesIO(content[:LONGEST_HEADER])
+    header = _read(file, Path(), "")
+    if file.tell() >= LONGEST_HEADER:
+        raise UnreadableInstance(f"its pixels do not begin within the first {LONGEST_HEADER // 1024} kB")
+    return header
+
+
+def _read(file: BinaryIO, path: Path, sha256: str) -> SliceHeader:
+    try:
+        meta = read_file_meta(file)
+        file.seek(0)
+        dataset = dcmread(file, stop_before_pixels=True, specific_tags=list(KEYWORDS))
         return _header(dataset, meta, path, sha256)
     except UnreadableInstance:
         raise

@@ -1,9 +1,12 @@
 """The one door of the series room: what becomes of every slice of one series, and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from dicom_node.errors import GeometryError
-from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict
+from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
 from dicom_node.series import eligibility
 from dicom_node.series.geometry import order_stack, slice_normal
 from dicom_node.series.stacks import Stack, split
@@ -35,6 +38,27 @@ def judge(headers: Sequence[SliceHeader], settings: SeriesSettings) -> tuple[Sta
     if ours:
         verdicts += _judge_ours(ours, settings)
     return tuple(verdicts)
+
+
+def judge_one(header: SliceHeader, settings: SeriesSettings) -> StackVerdict:
+    """Judge one slice as if slices like it lay side by side, as far as one tells.
+
+    Their distance is taken from SpacingBetweenSlices, else from SliceThickness; that there are enough is believed.
+    """
+    beside = eligibility.not_ours(header)
+    if beside:
+        return SeriesSkipped("", (header,), beside)
+    trouble = eligibility.unusable((header,), settings)
+    if trouble:
+        return SeriesHeld("", (header,), trouble)
+    try:
+        normal = slice_normal((header,))
+        step = abs(header.spacing_between_slices or 0.0) or (header.slice_thickness or 0.0)
+        x, y, z = (float(value) for value in np.asarray(header.position, dtype=float) + step * normal)
+        stack = order_stack("", (header, replace(header, position=(x, y, z))), settings)
+    except GeometryError as error:
+        return SeriesHeld("", (header,), str(error))
+    return _judge_thick(stack, settings)
 
 
 def series_conflict(headers: Sequence[SliceHeader]) -> str | None:
@@ -95,8 +119,12 @@ def _judge_stack(stack: Stack, settings: SeriesSettings) -> StackVerdict:
         thick = order_stack(stack.label, stack.slices, settings)
     except GeometryError as error:
         return SeriesHeld(stack.label, stack.slices, str(error))
+    return _judge_thick(thick, settings)
+
+
+def _judge_thick(thick: ThickSeries, settings: SeriesSettings) -> StackVerdict:
     beside = eligibility.out_of_scope(thick, settings)
     if beside:
-        return SeriesSkipped(stack.label, thick.slices, beside)
+        return SeriesSkipped(thick.label, thick.slices, beside)
     gaps = eligibility.unseen_between(thick)
-    return SeriesHeld(stack.label, thick.slices, gaps) if gaps else thick
+    return SeriesHeld(thick.label, thick.slices, gaps) if gaps else thick

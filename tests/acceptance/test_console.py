@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = "1.2.826.0.1.3680043.8.498.78"
 PASSWORD = "a sentence is a good one"
-PAGES = ("/", "/series", "/series/1", "/held", "/workers", "/partners", "/audit", "/about")
+PAGES = (
+    "/", "/series", "/series/1", "/held", "/workers", "/partners", "/rules", "/feedback", "/audit", "/notices",
+    "/about", "/users", "/me",
+)  # fmt: skip
 SCRIPT = "<img src=x onerror=document.title='taken'>"
 
 
@@ -130,7 +133,7 @@ def test_times_are_in_the_viewers_zone(admin: Window) -> None:
 
 def test_the_slider_shows_more_or_less_of_the_thin_slices(admin: Window) -> None:
     admin.open("/series/1")
-    assert admin.page.evaluate("[...document.images].filter(image => image.naturalWidth > 600).length") == 4
+    assert admin.page.evaluate("[...document.images].filter(image => image.naturalWidth > 600).length") == 9
     figure = admin.page.locator("[data-compare]").first
     slider = figure.locator("input")
     slider.focus()
@@ -147,13 +150,40 @@ def test_the_slider_shows_more_or_less_of_the_thin_slices(admin: Window) -> None
     assert figure.evaluate(cut) == "3%"
 
 
+def test_who_looks_says_what_they_think_of_a_series(place: Place, admin: Window) -> None:  # noqa: ARG001 (makes the user)
+    users.add(place.node.ledger(), "rita", hash_password(PASSWORD), Role.VIEWER)
+    with window(place.browser, place.root) as opened:
+        opened.login("rita", PASSWORD)
+        opened.open("/series/1?window=lung")
+        assert opened.page.evaluate("[...document.querySelectorAll('.difference img')].every(one => one.naturalWidth)")
+        opened.page.select_option("#opinion-1 [name=reason]", label="noise or smoothing")
+        opened.page.fill("#opinion-1 [name=remark]", SCRIPT)
+        opened.page.click("text=I reject it")
+        see(opened, ".note", "Noted: rejected.")
+        see(opened, "#job-1", "has this series already")
+        opened.open("/feedback")
+        opened.page.click("section.card dd a >> nth=1")
+        see(opened, "#said", SCRIPT)
+        opened.page.click("#said td.id a")
+        see(opened, "#job-1", "user rita")
+        assert opened.page.title() != "taken"
+        assert opened.complaints == []
+
+
+def test_a_file_is_tried_on_the_rules(place: Place, admin: Window) -> None:
+    admin.open("/rules")
+    admin.page.set_input_files("[name=file]", next((place.folder / "scan1").iterdir()))
+    admin.page.click("text='Try'")
+    see(admin, "#outcome", "would be restored")
+
+
 def test_somebody_who_looks_is_refused_what_others_do(place: Place) -> None:
     users.add(place.node.ledger(), "vera", hash_password(PASSWORD), Role.VIEWER)
     with window(place.browser, place.root) as opened:
         opened.login("vera", PASSWORD)
         for path in ("/", "/series/1", "/workers", "/partners"):
             opened.open(path)
-            assert opened.page.locator("main form[method=post]").count() == 0
+            assert opened.page.locator("main form[method=post]:not(.opinion)").count() == 0
         form = "new URLSearchParams({csrf: document.querySelector('[name=csrf]').value, sure: 'yes', reason: 'mine'})"
         forged = f"fetch('/series/1/cancel', {{method: 'POST', body: {form}}}).then(answer => answer.status)"
         assert opened.page.evaluate(forged) == 403
@@ -192,7 +222,7 @@ def test_it_works_without_a_script(place: Place) -> None:
         opened.page.click("text=Resume")
         see(opened, ".note", "works again")
         opened.open("/series/1")
-        assert opened.page.locator(".stage img").count() == 4
+        assert opened.page.locator(".stage img").count() == 6
         see(opened, ".steps", " UTC")
 
 

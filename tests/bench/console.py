@@ -4,17 +4,23 @@
 """
 
 import io
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser
+from sqlalchemy import insert
 
 from deploy.demo.sender import send
-from dicom_node.ledger import queries, users
+from dicom_node.ledger import feedback, queries, users
+from dicom_node.ledger.feedback import Fault, Verdict
+from dicom_node.ledger.tables import feedback as table
 from dicom_node.ledger.users import Role
 from tests import servers
 from tests.browser import DESK, Window, chromium, window
@@ -26,11 +32,28 @@ from worker.console.accounts import hash_password
 PASSWORD = "a sentence is a good one"
 ROOT = "1.2.826.0.1.3680043.8.498.79"
 PAGES = {
-    "now": "/", "series": "/series", "detail": "/series/1", "held": "/held", "workers": "/workers",
-    "partners": "/partners", "audit": "/audit", "about": "/about",
+    "now": "/", "series": "/series", "detail": "/series/1", "look": "/series/1#pictures-1", "held": "/held",
+    "workers": "/workers", "partners": "/partners", "rules": "/rules", "feedback": "/feedback", "audit": "/audit",
+    "notices": "/notices", "about": "/about", "users": "/users", "me": "/me",
 }  # fmt: skip
+RULES = """
+[[rules]]
+name = "not the head"
+body_part = ["HEAD*", "BRAIN", "SKULL"]
+restore = false
+
+[[rules]]
+name = "emergency room"
+ae_title = "CT_ER"
+minimum_thickness_mm = 3.0
+priority = "stat"
+
+[[rules]]
+name = "every other chest"
+body_part = ["CHEST*", "THORAX*"]
+"""
 LOOKS = {"light": (DESK, "light"), "dark": (DESK, "dark"), "phone": ((390, 844), "light")}
-COLOURS = 200
+COLOURS = 256
 
 
 @contextmanager
@@ -40,7 +63,7 @@ def stage(folder: Path) -> Iterator[tuple[Node, str]]:
     extra = {"console": f'port = {port}\npreviews = "{folder}/previews"', "send": "attempts = 1"}
     with ExitStack() as stack:
         with servers.qrscp(folder / "pacs") as pacs:
-            node = Node(folder / "node", pacs, extra=extra, environment={"OMP_NUM_THREADS": "1"})
+            node = Node(folder / "node", pacs, extra=extra, environment={"OMP_NUM_THREADS": "1"}, blocks=RULES)
             stack.callback(node.stop)
             node.start()
             users.add(node.ledger(), "ada", hash_password(PASSWORD), Role.ADMIN)
@@ -52,6 +75,7 @@ def stage(folder: Path) -> Iterator[tuple[Node, str]]:
         with servers.qrscp(folder / "pacs", port=pacs.port):
             scan(node, folder, 4, small=True)
             until("another is verified", lambda: state(node, 4) == "verified")
+            think(node)
             scan(node, folder, 5)
             until("one is being restored", lambda: state(node, 5) == "running")
             yield node, f"http://{HOST}:{port}"
@@ -64,6 +88,25 @@ def scan(node: Node, folder: Path, number: int, missing: tuple[int, ...] = (), *
     uid = f"{ROOT}.{number}"
     images = write_dicom(thick, folder / f"scan{number}", series_uid=uid, seed=number, missing=missing)
     send(images, HOST, node.port, AE_TITLE, lambda _: None)
+
+
+def think(node: Node) -> None:
+    """Have people say what they think of the two results; and of many more, in the weeks before."""
+    ledger, chance = node.ledger(), random.Random(5)
+    feedback.give(ledger.acting_as("user vera"), 1, Verdict.ACCEPTED, None, "")
+    (said,) = feedback.everything_about(ledger, 1)
+    with ledger.transaction() as connection:
+        for number, days in enumerate(sorted((chance.randint(1, 150) for _ in range(160)), reverse=True)):
+            at = said.at - timedelta(days=days)
+            fault = chance.choice(["noise", "noise", "artefact", "density"]) if chance.random() < 0.15 else ""
+            values = {**asdict(said), "at": at, "day": at.date().isoformat(), "reason": fault}
+            values |= {"verdict": Verdict.REJECTED if fault else Verdict.ACCEPTED}
+            values |= {"calling_ae": ("SCANNER", "CT_ER")[number % 3 == 0]}
+            del values["id"]
+            connection.execute(insert(table).values(**values))
+    feedback.give(
+        ledger.acting_as("user ravi"), 3, Verdict.REJECTED, Fault.NOISE, "vessels of the left apex look blurred"
+    )
 
 
 def state(node: Node, number: int) -> str:

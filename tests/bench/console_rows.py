@@ -24,7 +24,7 @@ from worker.wiring import Node
 PATHS = (
     "/", "/series", "/series?state=verified", "/series?state=failed", "/series?calling_ae=CT3", "/series?before=5000",
     "/series?state=verified&calling_ae=CT3", "/series/4999", "/held", "/workers", "/partners", "/audit",
-    "/audit?event=job.failed", "/api/now", "/api/series", "/metrics",
+    "/audit?event=job.failed", "/notices", "/api/now", "/api/series", "/metrics",
 )  # fmt: skip
 TIMES = 20
 # One series every 30 s; one job each, most of them verified; one of 2,000 failed or held; three audit rows each.

@@ -21,6 +21,7 @@ from tests.faults.kit.pacs import ScriptedPacs
 from tests.faults.kit.scanner import Scanner
 from tests.nodes import Node
 from tests.servers import Server, postgres
+from tests.tampering import unlock
 from tests.unit.dicom_node.ledger.rows import queue
 from tests.waiting import until, until_state
 
@@ -101,6 +102,7 @@ def test_row_49_an_audit_row_is_tampered_with(node: Node, images: list[Path], ta
     ledger = node.ledger()
     with ledger.transaction() as connection:
         assert chain.first_bad_row(connection) is None
+        unlock(connection)
         connection.execute(text(tamper))
         assert chain.first_bad_row(connection) == 3
     ledger.close()

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydicom import uid
 from pynetdicom import AE, sop_class
 
+from dicom_node.audit import codes
+from dicom_node.audit.codes import Code
 from dicom_node.derive.report import FIGURES, SCHEME
 from dicom_node.settings import ListenerTlsSettings, ReceiveSettings
 from dicom_node.status import STORE_STATUS, SUCCESS
@@ -78,3 +80,9 @@ def test_parameters_have_the_defaults_that_are_listed() -> None:
 def test_own_codes_are_those_of_the_report() -> None:
     own = [(code, unit) for code, unit in FIGURES.values() if code.scheme_designator == SCHEME]
     assert rows("code | meaning | unit") == [[code.value, code.meaning, unit.value] for code, unit in own]
+
+
+def test_the_audit_messages_are_those_that_the_code_knows() -> None:
+    ours = {(code.meaning, code.value) for code in vars(codes).values() if isinstance(code, Code)}
+    told = {(cells[0], cells[1]) for cells in rows("message | EventID")}
+    assert told == {(meaning, value) for meaning, value in ours if "110100" <= value <= "110114"}

@@ -14,10 +14,14 @@ import migrations
 from dicom_node.commitment import CommitmentRequest, Reference
 from dicom_node.errors import SettingsError
 from dicom_node.ledger import (
+    channels,
     circuits,
     commitment_requests,
     deliveries,
+    feedback,
     jobs,
+    notices,
+    positions,
     queries,
     sessions,
     switches,
@@ -27,6 +31,7 @@ from dicom_node.ledger import (
     workers,
 )
 from dicom_node.ledger.database import Database, driver_url
+from dicom_node.ledger.notices import Amiss
 from dicom_node.ledger.tables import metadata
 from dicom_node.plans import Plan
 from tests.unit.dicom_node.ledger.rows import claimed, queue, result
@@ -60,6 +65,12 @@ def fill(url: str) -> Database:
     users.add(database, "ada", "hash", users.Role.ADMIN)
     sessions.enter(database, 1, "t" * 64, "c" * 64, "127.0.0.1", hours=1)
     throttle.attempt(database, {"k" * 64: 5}, "127.0.0.1")
+    assert feedback.give(database, 1, feedback.Verdict.ACCEPTED, None, "")
+    notices.note(database, [Amiss("paused", "", "warn", "The node is paused.", "/workers")])
+    claim = channels.claim(database, "chat", "host/boot/1/1", 60, lambda _owner: False, 1)
+    assert claim
+    channels.sent(database, claim, notices.untold(database, "chat", ["paused"], 0), "1 new")
+    positions.begin(database, "syslog")
     tokens.add(database, "ada", "monitor", "t" * 64, users.Role.VIEWER, 90)
     return database
 

@@ -15,10 +15,13 @@ from dicom_node.errors import NodeError, SettingsError
 from dicom_node.receive.scp import ports
 from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
-from dicom_node.tls import client_context, server_context
+from dicom_node.tls import client_context, server_context, web_context
 from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, print_json, settings_from
 from worker.cli.complete import destinations
+from worker.console.provider import IssuerError, Provider, secret_of
 from worker.console.shapes import Said
+from worker.notices.telling import check_channel
+from worker.oidc_settings import OidcSettings
 from worker.settings import ConsoleSettings, Settings
 from worker.wiring import open_node, prepare
 
@@ -74,6 +77,9 @@ def _checks(config: Path) -> Iterator[Line]:
         yield Line("ok", "rules", ", ".join(rule.name for rule in settings.rules))
     for name, destination in node.destinations.items():
         yield _line_of(name, destination)
+    for channel in settings.notices.channels:
+        check_channel(channel)
+        yield Line("open", "notices", f"{channel.name}; try `thinslice notices test {channel.name}`")
     if not node.destinations:
         yield Line("warn", "send", "no destination is configured: results stay on this node")
 
@@ -124,6 +130,8 @@ def _check_tls(settings: Settings) -> None:
         server_context(settings.receive.tls)
     if settings.send.tls is not None:
         client_context(settings.send.tls)
+    if settings.audit.syslog is not None and settings.audit.syslog.tls is not None:
+        client_context(settings.audit.syslog.tls)
 
 
 def _check_console(settings: ConsoleSettings) -> Iterator[Line]:
@@ -133,6 +141,19 @@ def _check_console(settings: ConsoleSettings) -> Iterator[Line]:
     yield Line("ok", "console", f"{settings.host}:{settings.port}")
     if not settings.is_local and not settings.by_tls:
         yield Line("warn", "console", "others can read passwords on the way: use TLS, see settings.toml")
+    if settings.oidc is not None:
+        yield _check_issuer(settings.oidc)
+
+
+def _check_issuer(settings: OidcSettings) -> Line:
+    """SettingsError where one of its files cannot be used; a provider that does not answer may do so later."""
+    secret_of(settings)
+    web_context(None, None, settings.authorities)
+    try:
+        Provider(settings).published()
+    except IssuerError as error:
+        return Line("warn", "login", f"{settings.issuer}: {error} Nobody can log in by it")
+    return Line("ok", "login", f"{settings.issuer} answers")
 
 
 def _check_port(host: str, port: int, table: str) -> None:

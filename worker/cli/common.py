@@ -12,7 +12,6 @@ from rich.console import Console
 from dicom_node.errors import InputError
 from dicom_node.ledger import queries
 from dicom_node.ledger.queries import SeriesView
-from dicom_node.plans import Plan
 from worker import as_json
 from worker.settings import Settings, load
 from worker.wiring import Node, open_node, prepare
@@ -52,14 +51,6 @@ def find_series(node: Node, key: str) -> SeriesView:
         return exact[0]
     problem = "no series" if not found else f"{len(found)} series"
     raise InputError(f"{problem} begin with {key!r}; `thinslice jobs` lists them")
-
-
-def describe(plan: Plan) -> str:
-    """What a plan wants, for people; empty where it leaves all to the settings."""
-    wishes = [f"with {plan.network}"] if plan.network else []
-    wishes += [f"at about {plan.target_spacing_mm:g} mm"] if plan.target_spacing_mm else []
-    wishes += [f"to {', '.join(plan.destinations) or 'nobody'}"] if plan.destinations is not None else []
-    return ", ".join(wishes)
 
 
 def print_json(answer: object) -> None:

@@ -7,17 +7,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.ledger import circuits, queries, switches, workers
+from dicom_node.ledger import queries, switches
 from dicom_node.ledger.queries import JobView
-from dicom_node.ledger.states import CommitmentState, JobState
-from dicom_node.ledger.workers import WorkerView
+from dicom_node.ledger.states import JobState
+from dicom_node.ledger.users import Role
+from worker import patients
+from worker.around import look_around
 from worker.cli.common import (
     DEFAULT_CONFIG,
     AsJson,
     Config,
     SeriesKey,
     console,
-    describe,
     find_series,
     local,
     node_from,
@@ -25,12 +26,20 @@ from worker.cli.common import (
 )
 from worker.cli.figures import figure_lines
 from worker.console import answers, facts
+from worker.notice_settings import Kind
+from worker.trial import describe
+from worker.troubles import OF_JOBS, Trouble, troubles_of
 from worker.wiring import Node
 
 COLOURS = {
     "verified": "green", "sent": "cyan", "sending": "cyan", "restored": "cyan", "running": "blue", "queued": "blue",
     "held": "yellow", "parked": "yellow", "failed": "red", "skipped": "dim", "superseded": "dim", "cancelled": "dim",
 }  # fmt: skip
+
+LEVELS = {"bad": "bold red", "warn": "bold yellow"}
+# These have a line, or a place in the table, of their own.
+TOLD_OTHERWISE = {Kind.PAUSED, Kind.DESTINATION_DOWN, *OF_JOBS.values()}
+ADVICE = {Kind.COMMITMENT_UNTOLD: "; `thinslice commitments` lists them, `thinslice report` tries again"}
 
 
 def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
@@ -50,32 +59,26 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
 
 def _obstacles(node: Node) -> list[str]:
-    """One line for each reason why work does not get done, those of people first."""
+    """One line for each reason why work does not get done; what waits for a person is counted in the table."""
     pause = switches.paused(node.database)
     lines = []
     if pause is not None:
         since = local(pause.since)
         lines.append(f"[bold white on red] PAUSED [/] since {since} by {escape(pause.by)}: {escape(pause.reason)}")
         lines.append("  Nothing new is begun; images are received. `thinslice resume` goes on.")
+    around = look_around(node)
     lines += [
-        f"[bold yellow]{escape(item.destination)} does not answer[/] ({item.failures} times in a row): "
-        f"tried next at {local(item.open_until)}; {escape(item.reason)}"
-        for item in circuits.opened(node.database)
+        f"[bold red]{escape(item.name)} does not answer[/] ({item.circuit.failures} times in a row): "
+        f"tried next at {local(item.circuit.open_until)}; {escape(item.circuit.reason)}"
+        for item in around.destinations
+        if item.circuit is not None
     ]
-    lines += [
-        f"[bold yellow]{escape(item.calling_ae)} was not told of its storage commitment[/]: {escape(item.reason)}; "
-        f"`thinslice report {item.id}` tries again"
-        for item in queries.commitment_requests(node.database, CommitmentState.PARKED)
-    ]
-    return lines + [_sentence_of(item) for item in workers.everyone(node.database) if item.is_amiss]
+    return lines + [_line_of(item) for item in troubles_of(node, around) if item.kind not in TOLD_OTHERWISE]
 
 
-def _sentence_of(process: WorkerView) -> str:
-    host, _, number, _ = process.owner.rsplit("/", 3)
-    name = f"{process.role} {escape(host)}/{number}"
-    if process.is_silent:
-        return f"[bold yellow]{name}[/] has not been seen for {process.silent_s / 60:.0f} minutes"
-    return f"[bold red]{name} refuses to work[/]: {escape(process.reason)}"
+def _line_of(trouble: Trouble) -> str:
+    since = f" (since {local(trouble.since)})" if trouble.since else ""
+    return f"[{LEVELS[trouble.level]}]{escape(trouble.sentence)}[/]{since}{ADVICE.get(trouble.kind, '')}"
 
 
 def list_jobs(
@@ -106,11 +109,20 @@ def list_jobs(
 def show(
     series: SeriesKey,
     config: Config = DEFAULT_CONFIG,
+    patient: Annotated[
+        bool,
+        typer.Option("--patient", help="Show whose images these are instead; the audit trail keeps it."),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="With --patient: why, for the audit trail.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show one series: what arrived, its jobs, where each result went, and everything that happened."""
     node = node_from(config)
     view = find_series(node, series)
+    if patient:
+        for called, value in patients.look(node, view.id, Role.ADMIN, reason).facts.items():
+            console.print(f"{called:<17} {value or '–'}", markup=False)
+        return
     if as_json:
         print_json(answers.one_series(node, view.id))
         return

@@ -10,7 +10,25 @@ from rich.markup import escape
 
 from dicom_node.errors import NodeError, SettingsError
 from sr_engine.errors import EngineError
-from worker.cli import act, certs, check, commitments, experiment, files, look, pull, rules, run, tokens, train, users
+from worker.cli import (
+    about,
+    act,
+    audit,
+    certs,
+    check,
+    commitments,
+    experiment,
+    files,
+    look,
+    notices,
+    opinion,
+    pull,
+    rules,
+    run,
+    tokens,
+    train,
+    users,
+)
 from worker.errors import WorkerError
 
 USAGE_ERROR, FAILURE = 2, 1
@@ -44,10 +62,12 @@ for room, panel in (
     (run, "Run the node"),
     (look, "See and act"),
     (act, "See and act"),
+    (opinion, "See and act"),
     (pull, "See and act"),
     (commitments, "See and act"),
     (check, "Check the installation"),
     (certs, "Check the installation"),
+    (about, "Check the installation"),
     (files, "Without a network"),
     (train, "Make weights"),
     (experiment, "Make weights"),
@@ -55,7 +75,9 @@ for room, panel in (
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(rules.app, name="rules", rich_help_panel="Check the installation")
+app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
+app.add_typer(audit.app, name="audit", rich_help_panel="See and act")
 app.add_typer(tokens.app, name="tokens", rich_help_panel="See and act")
 
 

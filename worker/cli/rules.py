@@ -1,10 +1,10 @@
 """Commands that show the rules, and try them on files before a scanner does."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -12,33 +12,25 @@ from rich.table import Table
 
 from dicom_node.errors import InputError
 from dicom_node.plans import Plan
-from dicom_node.records import SeriesHeld, SeriesSkipped, SliceHeader, StackVerdict, ThickSeries
+from dicom_node.records import SliceHeader
 from dicom_node.series.headers import Refusals, by_series, read_files, read_folder
-from dicom_node.series.judge import judge
-from dicom_node.series.rules import Decision, decide, plan_of
-from dicom_node.settings import RuleSettings
-from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, describe, print_json, settings_from
+from worker import trial
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, find_series, node_from, print_json, settings_from
 from worker.console import answers
-from worker.settings import Settings, destination_names
-from worker.wiring import engine_of
+from worker.settings import Settings
+from worker.trial import Tried, action, describe, try_series, whole
 
 app = typer.Typer(no_args_is_help=True, help="Which series are restored, how and where to.")
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What would become of one stack; without a decision where rules are not asked, because of its verdict."""
-
-    series_uid: str
-    verdict: StackVerdict
-    decision: Decision | None
-
-
 @app.command("test")
 def try_rules(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files, or folders of them.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="DICOM files, or folders of them.")
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     ae_title: Annotated[str, typer.Option(help="The AE title of whoever would send them.")] = "",
+    series: Annotated[str, typer.Option(help="Instead of files: number or UID of a series of the ledger.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which rule decides over each stack of these files, what it does, and why no earlier one does.
@@ -46,13 +38,19 @@ def try_rules(
     Nothing is sent or entered anywhere. It shows a header's value where a condition does not hold.
     """
     settings = settings_from(config)
-    headers, refusals = _read(paths)
+    if series:
+        node = node_from(config)
+        headers, refusals, ae_title = trial.read_series(node, find_series(node, series).id)
+    else:
+        headers, refusals = _read(paths or [])
     if not headers:
         raise InputError("there is no DICOM image among these files; name others")
-    tried = [stack for group in by_series(headers).values() for stack in _try(group, settings, ae_title)]
+    tried = [stack for group in by_series(headers).values() for stack in try_series(group, settings, ae_title)]
     if as_json:
         left_out = [{"file": str(path), "reason": reason} for path, reason in refusals]
-        typer.echo(json.dumps({"stacks": [_as_json(item, settings) for item in tried], "left_out": left_out}, indent=1))
+        typer.echo(
+            json.dumps({"stacks": [trial.as_json(item, settings) for item in tried], "left_out": left_out}, indent=1)
+        )
         return
     for path, reason in refusals:
         console.print(f"[yellow]left out[/] {escape(path.name)}: {escape(reason)}")
@@ -71,7 +69,7 @@ def list_rules(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None
     for rule in settings.rules:
         wanted = rule.model_dump(exclude_defaults=True, exclude={"name", "restore", "priority", *asdict(Plan())})
         conditions = ", ".join(f"{key} {_value(value)}" for key, value in wanted.items())
-        table.add_row(escape(rule.name), escape(conditions or "every series"), escape(_action(rule, settings)))
+        table.add_row(escape(rule.name), escape(conditions or "every series"), escape(action(rule, settings)))
     console.print(table if settings.rules else "There are no rules: what can be restored is, and goes everywhere.")
 
 
@@ -83,63 +81,19 @@ def _read(paths: Sequence[Path]) -> tuple[list[SliceHeader], Refusals]:
     return [header for headers, _ in read for header in headers], [item for _, refused in read for item in refused]
 
 
-def _try(group: Sequence[SliceHeader], settings: Settings, ae_title: str) -> Iterator[Tried]:
-    """The stacks of one series."""
-    for verdict in judge(group, settings.series):
-        decision = decide(settings.rules, verdict, ae_title) if isinstance(verdict, ThickSeries) else None
-        yield Tried(group[0].series_instance_uid, verdict, decision)
-
-
-def _outcome(item: Tried) -> tuple[str, str]:
-    """State of the job and the reason."""
-    match item.verdict:
-        case SeriesHeld(reason=reason):
-            return "held", reason
-        case SeriesSkipped(reason=reason):
-            return "skipped", reason
-    reason = item.decision.reason if item.decision else ""
-    return "skipped" if reason else "restored", reason
-
-
 def _show(item: Tried, settings: Settings) -> None:
     label = f" {item.verdict.label}" if item.verdict.label else ""
     console.print(f"[bold]series {item.series_uid}[/]{escape(label)}, {len(item.verdict.slices)} slices")
-    state, reason = _outcome(item)
+    state, reason = item.outcome
     rule = item.decision.rule if item.decision else None
     if reason:
         console.print(f"  [yellow]{state}[/]: {escape(reason)}")
     elif rule is None:
-        console.print(f"  [green]{state}[/] {escape(describe(_whole(Plan(), settings)))}: there are no rules")
+        console.print(f"  [green]{state}[/] {escape(describe(whole(Plan(), settings)))}: there are no rules")
     else:
-        console.print(f"  [green]{state}[/] {escape(_action(rule, settings))}: the rule {escape(repr(rule.name))}")
+        console.print(f"  [green]{state}[/] {escape(action(rule, settings))}: the rule {escape(repr(rule.name))}")
     for passed in item.decision.passed_over if item.decision else ():
         console.print(f"  not {escape(repr(passed.rule))}: {escape(passed.why)}")
-
-
-def _as_json(item: Tried, settings: Settings) -> dict[str, Any]:
-    state, reason = _outcome(item)
-    shown = {"series_uid": item.series_uid, "label": item.verdict.label, "slices": len(item.verdict.slices)}
-    shown |= {"state": state, "reason": reason}
-    if item.decision is not None:
-        shown["rule"] = item.decision.name
-        shown["passed_over"] = [asdict(passed) for passed in item.decision.passed_over]
-    if item.decision is not None and state == "restored":
-        rule = item.decision.rule
-        shown |= asdict(_whole(item.decision.plan, settings)) | {"priority": rule.priority if rule else "normal"}
-    return shown
-
-
-def _action(rule: RuleSettings, settings: Settings) -> str:
-    if not rule.restore:
-        return "not restored"
-    return describe(_whole(plan_of(rule), settings)) + (", before others" if rule.priority == "stat" else "")
-
-
-def _whole(plan: Plan, settings: Settings) -> Plan:
-    """The plan with what it leaves to the settings."""
-    engine = engine_of(settings, plan)
-    names = destination_names(settings) if plan.destinations is None else plan.destinations
-    return Plan(engine.network, engine.target_spacing_mm, names)
 
 
 def _value(value: object) -> str:

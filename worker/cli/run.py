@@ -1,5 +1,6 @@
 """Commands that run the node."""
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from dicom_node.errors import SettingsError
+from dicom_node.errors import LedgerError, SettingsError
+from dicom_node.ledger import workers
 from sr_engine.settings import EngineSettings
 from worker import log, systemd
 from worker.app import DELIVER_QUEUE, RESTORE_QUEUE
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.owner import this_owner
 from worker.receiving import Receiver
 from worker.settings import Settings
 from worker.wiring import Node, open_node, prepare
@@ -56,11 +59,13 @@ def console_alone(config: Config = DEFAULT_CONFIG) -> None:
     node = _open_part(config, "console")
     server = ConsoleServer(node)
     server.start()
+    workers.note_start(node.database, this_owner(), "console")
     _tell_of_console(server)
     systemd.notify(systemd.READY)
     systemd.watch(server.is_alive)
     stopping.wait()
     server.stop()
+    _note_stop(node, "console")
     node.database.close()
 
 
@@ -71,11 +76,13 @@ def listen(config: Config = DEFAULT_CONFIG) -> None:
     settings = node.settings
     receiver = Receiver(node)
     receiver.start()
+    workers.note_start(node.database, this_owner(), "listener")
     places = _places(receiver.listener.addresses)
     console.print(f"thinslice listens as [bold]{settings.receive.ae_title}[/] on {places}", soft_wrap=True)
     systemd.notify(systemd.READY)
     stopping.wait()
     receiver.stop()
+    _note_stop(node, "listener")
     node.database.close()
 
 
@@ -134,6 +141,12 @@ def _open_part(config: Path, actor: str) -> Node:
     log.configure(settings.worker.log_format)
     prepare(settings)
     return open_node(settings, actor)
+
+
+def _note_stop(node: Node, role: str) -> None:
+    """Enter the end of a part that runs alone; a ledger that is away must not keep it from ending."""
+    with contextlib.suppress(LedgerError):
+        workers.note_stop(node.database, this_owner(), role)
 
 
 def _on_device(settings: Settings, device: str) -> Settings:

@@ -12,7 +12,8 @@ from dicom_node.ledger.users import Role
 from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, local, node_from, print_json
 from worker.cli.complete import user_names
 from worker.console import answers
-from worker.console.accounts import LONGEST_TOKEN_DAYS, make_token, user_name
+from worker.console.accounts import LONGEST_TOKEN_DAYS, make_token
+from worker.console.names import user_name
 from worker.console.shapes import Made
 
 app = typer.Typer(help="The programs that may use the console's API.", no_args_is_help=True)

@@ -1,7 +1,8 @@
 """Who may come in: passwords, logins and sessions. The ledger keeps digests; tokens and passwords are never kept.
 
 A login is counted before it is tried (``dicom_node.ledger.throttle``), a token is new at each login, and whatever
-changes a user ends their sessions.
+changes a user ends their sessions. A first password is known to whoever gave it: it opens the page alone on which its
+person replaces it, and that for a week.
 """
 
 import hashlib
@@ -9,19 +10,23 @@ import hmac
 import re
 import secrets
 import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import sessions, throttle, tokens, users
+from dicom_node.ledger import issued, sessions, throttle, tokens, users
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.sessions import SessionView
 from dicom_node.ledger.tokens import Program, TokenView
-from dicom_node.ledger.users import Role
+from dicom_node.ledger.users import Credentials, Role
+from worker.console.issuer import IssuedPerson
+from worker.console.names import user_name
+from worker.console.provider import IssuerError
 from worker.settings import ConsoleSettings
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
 # Failures in a row before one has to wait: of one name from one address, and of one address.
 ALLOWED_OF_NAME, ALLOWED_OF_ADDRESS = 5, 20
@@ -33,6 +38,9 @@ MARK = "thinslice_"
 TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,39}")
 LONGEST_TOKEN_DAYS = 366.0
 REFUSED = "This name and this password do not belong together."
+FIRST_PASSWORD = timedelta(days=7)
+# No letter or digit that is easily taken for another.
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class LoginRefused(Exception):
@@ -47,14 +55,9 @@ class TooOften(Exception):
         self.wait_s = wait_s
 
 
-def user_name(name: str) -> str:
-    """The name as the ledger keeps it. InputError where it is none."""
-    plain = name.strip().lower()
-    if not NAME.fullmatch(plain):
-        raise InputError(
-            "a user name has 1 to 63 letters, digits, dots, dashes or @, and begins with a letter or digit"
-        )
-    return plain
+def first_password() -> str:
+    """A password to hand over to somebody: 80 random bits in groups that can be read aloud."""
+    return "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
 
 
 def hash_password(password: str) -> str:
@@ -90,7 +93,7 @@ class Accounts:
     def __init__(self, database: Database, settings: ConsoleSettings) -> None:
         self._database, self._settings = database, settings
         self._nobody = HASHER.hash(secrets.token_urlsafe(16))  # so that an unknown name takes as long as a known one
-        self.first_token = "" if users.is_anyone(database) else secrets.token_urlsafe(32)
+        self.first_token = "" if not settings.passwords or users.is_anyone(database) else secrets.token_urlsafe(32)
 
     def waits_for_first(self) -> bool:
         """Whether the first user is still to be made."""
@@ -110,28 +113,49 @@ class Accounts:
 
     def login(self, name: str, password: str, peer_ip: str) -> str:
         """The token of a new session. LoginRefused where there is none to be had."""
+        if not self._settings.passwords:
+            raise LoginRefused("Passwords are switched off on this node.")
         plain = name.strip().lower()[:64]
-        keys = {_digest("name", plain, peer_ip): ALLOWED_OF_NAME, _digest("address", peer_ip): ALLOWED_OF_ADDRESS}
-        wait_s = throttle.attempt(self._database, keys, peer_ip)
-        if wait_s > 0:
-            raise LoginRefused(f"Too many logins failed: wait {wait_s:.0f} seconds, then try again.")
-        known = users.credentials(self._database, plain)
-        right = self._is_right(known.password_hash if known else self._nobody, password)
-        if known is None or known.disabled or not right:
-            reason = "is disabled" if known and known.disabled else "wrong name or password"
-            sessions.refused(self._database, known.name if known else "", peer_ip, reason)
-            raise LoginRefused(REFUSED)
-        throttle.succeeded(self._database, *keys)
-        token = secrets.token_urlsafe(32)
-        database = self._database.acting_as(f"user {known.name}")
-        hours = self._settings.session_hours
-        sessions.enter(database, known.user_id, _digest(token), secrets.token_urlsafe(32), peer_ip, hours)
-        return token
+        known = self._proven(plain, password, peer_ip)
+        return self._open(known.user_id, known.name, peer_ip)
+
+    def login_by_issuer(self, issuer: str, who: Callable[[], IssuedPerson], peer_ip: str) -> str:
+        """The token of a new session for whom an OpenID provider has sent. LoginRefused where it has sent nobody."""
+        key = _digest("issuer", peer_ip)
+        self._count({key: ALLOWED_OF_ADDRESS}, peer_ip)
+        try:
+            person = who()
+        except IssuerError as error:
+            sessions.refused(self._database, "", peer_ip, str(error))
+            raise LoginRefused(str(error)) from error
+        user = issued.arrive(self._database, issuer, person.subject, person.name, person.role)
+        if user.disabled:
+            sessions.refused(self._database, user.name, peer_ip, "is disabled")
+            raise LoginRefused("An admin of this node has decided that you are not let in.")
+        throttle.succeeded(self._database, key, key)
+        return self._open(user.user_id, user.name, peer_ip)
+
+    def change_password(self, session: SessionView, old: str, new: str, peer_ip: str) -> str:
+        """Replace one's own password; ends all one's sessions and returns the token of a new one.
+
+        LoginRefused where the old one is wrong, which is counted as a login; InputError where the new one cannot be.
+        """
+        if session.issuer or not self._settings.passwords:
+            raise InputError("you log in by the identity provider: change your password there")
+        known = self._proven(session.user_name, old, peer_ip)
+        if old == new:
+            raise InputError("the new password is the old one")
+        database = self._database.acting_as(f"user {session.user_name}")
+        users.set_password(database, session.user_name, hash_password(new))
+        return self._open(known.user_id, known.name, peer_ip)
 
     def session(self, token: str, *, deed: bool) -> SessionView | None:
-        """The session of a token, while it holds."""
+        """The session of a token, while it holds, and while its person's way of coming in is still open."""
         idle_s = self._settings.idle_minutes * 60
-        return sessions.find(self._database, _digest(token), idle_s, deed=deed) if token else None
+        found = sessions.find(self._database, _digest(token), idle_s, deed=deed) if token else None
+        oidc = self._settings.oidc
+        ways = ([""] if self._settings.passwords else []) + ([oidc.issuer] if oidc else [])
+        return found if found and found.issuer in ways else None
 
     def program(self, token: str, peer_ip: str) -> Program | None:
         """Who comes with a token. None where it lets nobody in; TooOften where such were tried too often."""
@@ -145,6 +169,39 @@ class Accounts:
     def logout(self, session: SessionView) -> None:
         """End a session."""
         sessions.leave(self._database.acting_as(f"user {session.user_name}"), session)
+
+    def _count(self, keys: Mapping[str, int], peer_ip: str) -> None:
+        wait_s = throttle.attempt(self._database, keys, peer_ip)
+        if wait_s > 0:
+            raise LoginRefused(f"Too many logins failed: wait {wait_s:.0f} seconds, then try again.")
+
+    def _proven(self, name: str, password: str, peer_ip: str) -> Credentials:
+        """Who this is, by a password that they may try only so often. LoginRefused for all others."""
+        keys = {_digest("name", name, peer_ip): ALLOWED_OF_NAME, _digest("address", peer_ip): ALLOWED_OF_ADDRESS}
+        self._count(keys, peer_ip)
+        known = self._known(name, password, peer_ip)
+        throttle.succeeded(self._database, *keys)
+        return known
+
+    def _known(self, name: str, password: str, peer_ip: str) -> Credentials:
+        """Who this is. LoginRefused, in the same time, for whatever reason they are not let in."""
+        known = users.credentials(self._database, name)
+        right = self._is_right((known and known.password_hash) or self._nobody, password)
+        if known is not None and right and not known.disabled and not known.expired:
+            return known
+        reason = "wrong name or password"
+        if known is not None and known.disabled:
+            reason = "is disabled"
+        elif known is not None and known.expired:
+            reason = "the first password has run out"
+        sessions.refused(self._database, known.name if known else "", peer_ip, reason)
+        raise LoginRefused(REFUSED)
+
+    def _open(self, user_id: int, name: str, peer_ip: str) -> str:
+        token, hours = secrets.token_urlsafe(32), self._settings.session_hours
+        database = self._database.acting_as(f"user {name}")
+        sessions.enter(database, user_id, _digest(token), secrets.token_urlsafe(32), peer_ip, hours)
+        return token
 
     @staticmethod
     def _is_right(password_hash: str, password: str) -> bool:

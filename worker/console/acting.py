@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from dicom_node.errors import DestinationError
-from dicom_node.ledger import browse, chain, commitment_requests, queries, switches
+from dicom_node.audit.export import Form
+from dicom_node.errors import DestinationError, InputError
+from dicom_node.ledger import browse, commitment_requests, queries, switches, trail
 from dicom_node.send.ways import way_to
-from worker import acts
+from worker import acts, trail_acts
 from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, back, page
+from worker.console.trail_facts import audit_filter
 
-LONGEST_REASON = 200
+MEDIA = {Form.JSONL: "application/x-ndjson", Form.CSV: "text/csv; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,28 @@ def report(console: Console, asked: Asked) -> Response:
 
 
 def verify(console: Console, asked: Asked) -> Response:
-    """Follow the chain of the audit trail from its beginning."""
-    with console.node.database.reading() as connection:
-        bad = chain.first_bad_row(connection)
-    sentence = "✓ The audit trail is whole: no row was changed, removed or inserted."
-    if bad is not None:
-        sentence = f"✕ The audit trail is broken at row {bad}: it or the one before was changed, removed or inserted."
-    return back(console, asked, "/audit", sentence, ok=bad is None)
+    """Follow the chain of the audit trail from its beginning, and its anchors."""
+    verdict = trail_acts.verify(console.acting(asked))
+    return back(
+        console, asked, "/audit", f"{'✕' if verdict.fault else '✓'} {_sentence(verdict.sentence)}", ok=not verdict.fault
+    )
+
+
+def export(console: Console, asked: Asked) -> Response:
+    """Hand rows of the audit trail over as a file, while they are read."""
+    wanted, given = audit_filter(asked.form), asked.form.get("format", Form.JSONL)
+    if given not in list(Form):
+        raise InputError(f"an export is {' or '.join(Form)}, not {given!r}")
+    form = Form(given)
+    node = console.acting(asked)
+    span = trail.span_of(node.database, wanted.since, wanted.until)
+    name = f"audit-{span.first}-{span.last}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(trail_acts.export_rows(node, span, form), media_type=MEDIA[form], headers=headers)
 
 
 def _reason(asked: Asked) -> str:
-    return " ".join(asked.form.get("reason", "").split())[:LONGEST_REASON]
+    return asked.reason
 
 
 def _from(asked: Asked) -> str:

@@ -6,19 +6,18 @@ from ipaddress import ip_address
 
 from starlette.responses import PlainTextResponse, Response
 
-from dicom_node.ledger import overview, queries
-from dicom_node.ledger.browse import AuditFilter, SeriesFilter
+from dicom_node.ledger.browse import SeriesFilter
 from dicom_node.ledger.states import JobState
 from dicom_node.ledger.users import Role
 from worker import as_json
-from worker.console import acting, answers, facts, metrics, pages
+from worker.console import acting, answers, facts, metrics
 from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, Handler, told
-from worker.console.shapes import About, Failed
+from worker.console.shapes import Failed
+from worker.console.trail_facts import audit_filter
+from worker.console.unready import unready
 from worker.console.wishes import AuditWish, JobsWish, PageWish, SeriesWish
 from worker.wiring import Node
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def plain(gather: Callable[[Node], object]) -> Handler:
@@ -39,7 +38,7 @@ def now(console: Console, _asked: Asked) -> Response:
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first, page by page."""
     wish = as_json.asked_for(SeriesWish, asked.query)
-    wanted = SeriesFilter(wish.state, wish.calling_ae, wish.text)
+    wanted = SeriesFilter(wish.state, wish.calling_ae, wish.text, feedback=wish.feedback)
     return told(answers.series_page(console.node, wanted, wish.before))
 
 
@@ -68,13 +67,7 @@ def commitments(console: Console, asked: Asked) -> Response:
 def audit(console: Console, asked: Asked) -> Response:
     """Rows of the audit trail, newest first, page by page."""
     wish = as_json.asked_for(AuditWish, asked.query)
-    return told(answers.audit_page(console.node, AuditFilter(wish.event, wish.actor, wish.subject), wish.before))
-
-
-def about(console: Console, _asked: Asked) -> Response:
-    """Which program, which weights, on what."""
-    models, trouble = pages.models_of(console.node)
-    return told(About(pages.programs(console.node), pages.libraries(), models, trouble))
+    return told(answers.audit_page(console.node, audit_filter(asked.query), wish.before))
 
 
 def tokens(console: Console, asked: Asked) -> Response:
@@ -105,9 +98,9 @@ def healthy(_console: Console, _asked: Asked) -> Response:
 
 
 def ready(console: Console, _asked: Asked) -> Response:
-    """The ledger answers too; LedgerError (503) where it does not."""
-    overview.now(console.node.database)
-    return PlainTextResponse("ready\n")
+    """Whether the console can serve, and else why not (503): one line for each reason."""
+    reasons = unready(console.node)
+    return PlainTextResponse("\n".join(["not ready", *reasons, ""]), 503) if reasons else PlainTextResponse("ready\n")
 
 
 def metrics_page(console: Console, asked: Asked) -> Response:
@@ -122,5 +115,6 @@ def metrics_page(console: Console, asked: Asked) -> Response:
         return told(
             Failed("[console] metrics_from does not name this address, and no token came with the request"), 403
         )
-    content = metrics.exposed(facts.now(console.node), queries.counts(console.node.database))
-    return Response(content, media_type=METRICS_TYPE)
+    counts = console.tally.count(console.node.database)
+    content, kind = metrics.exposed(facts.now(console.node), counts, asked.headers.get("accept", ""))
+    return Response(content, media_type=kind)

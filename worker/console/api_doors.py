@@ -3,12 +3,12 @@
 from starlette.responses import JSONResponse, Response
 
 from dicom_node.ledger.users import Role
-from worker.console import acting, answers, api, facts, openapi
+from worker.console import about, acting, answers, api, facts, openapi, opinions
+from worker.console.about import About
 from worker.console.asked import Asked
 from worker.console.door import Door
 from worker.console.office import Console, Handler, page
 from worker.console.shapes import (
-    About,
     AuditPage,
     CommitmentsPage,
     DeliveryOutcomes,
@@ -23,7 +23,7 @@ from worker.console.shapes import (
     Users,
     Workers,
 )
-from worker.console.wishes import AuditWish, JobsWish, PageWish, Reason, SeriesWish, Why
+from worker.console.wishes import AuditWish, FeedbackWish, JobsWish, PageWish, Reason, SeriesWish, Why
 from worker.wiring import Node
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
@@ -64,7 +64,8 @@ API = (
     _see("commitments", api.commitments, CommitmentsPage, PageWish),
     _see("rules", api.plain(_rules), Rules),
     _see("audit", api.audit, AuditPage, AuditWish),
-    _see("about", api.about, About),
+    _see("about", about.about_data, About),
+    _see("feedback", opinions.feedback_data, opinions.FeedbackPage, FeedbackWish),
     _see("users", api.plain(answers.users_of), Users, role=ADMIN),
     _see("tokens", api.tokens, Tokens),
     *(

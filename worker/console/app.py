@@ -1,5 +1,6 @@
 """The console as a web application: every request passes this one guard, whatever it asks for."""
 
+import asyncio
 import hmac
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -24,7 +25,7 @@ from dicom_node.ledger.sessions import SessionView
 from worker import as_json
 from worker.console.accounts import TooOften
 from worker.console.asked import Asked, NotHere, Unreadable, bare, read
-from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, Door
+from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, ME, Door
 from worker.console.office import STATIC, Console, problem, told
 from worker.console.shapes import Failed
 from worker.settings import ConsoleSettings
@@ -44,6 +45,11 @@ HEADERS = {
 }
 LONGEST_ADDRESS, LONGEST_HEADERS = 8 * 1024, 32 * 1024
 ASTRAY = {404: "There is no such page.", 405: "Nothing of that kind can be done here."}
+# What a first password opens: the page on which it is replaced, and the way out.
+WITH_FIRST = (ME, f"{ME}/password", "/logout")
+BUSY = "Others are trying files at this moment. Try again in a minute."
+FILES_AT_ONCE = 2
+Endpoint = Callable[[Request], Awaitable[Response]]
 ONE_YEAR_OF_TLS = "max-age=31536000"
 
 
@@ -111,10 +117,9 @@ def _with_body(door: Door, asked: Asked) -> Asked:
 
 
 def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
-    if asked.bad_token or (door.role is not None and asked.session is None):
-        return _ask_for_login(console, door, asked)
-    if door.role is not None and not asked.may(door.role):
-        return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
+    turned_away = _turned_away(console, door, asked)
+    if turned_away is not None:
+        return turned_away
     if asked.method == "POST" and not _is_meant(asked):
         return _tell(
             console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
@@ -124,11 +129,23 @@ def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
     return None
 
 
+def _turned_away(console: Console, door: Door, asked: Asked) -> Response | None:
+    if asked.bad_token or (door.role is not None and asked.session is None):
+        return _ask_for_login(console, door, asked)
+    if asked.session is not None and asked.session.is_first and door.role is not None and door.path not in WITH_FIRST:
+        if door.is_data:
+            return _tell(console, door, asked, 403, "Replace your first password before anything else.")
+        return RedirectResponse(ME, 303)
+    if door.role is not None and not asked.may(door.role):
+        return _tell(console, door, asked, 403, f"This is for the role {door.role}. Ask an admin of this node.")
+    return None
+
+
 def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
     if door.is_data or asked.live:
         sentence = "This token lets nobody in." if asked.bad_token else "Log in first, or send a token."
         return told(Failed(sentence), 401, {"WWW-Authenticate": "Bearer"} if door.is_data else None)
-    if console.accounts.waits_for_first():
+    if console.asks_for_first:
         return RedirectResponse(FIRST, 303)
     return RedirectResponse(LOGIN if asked.method == "POST" else f"{LOGIN}?next={quote(asked.path)}", 303)
 
@@ -152,17 +169,38 @@ def _tell(console: Console, door: Door, asked: Asked, status: int, sentence: str
     return problem(console, asked, status, sentence)
 
 
-def _endpoint(console: Console, door: Door) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(console: Console, door: Door) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            asked = await read(request, is_data=door.is_data)
+            asked = await read(request, is_data=door.is_data, takes_file=door.takes_file)
         except Unreadable as error:
             response = await run_in_threadpool(_tell, console, door, bare(request), error.status, str(error))
             response.headers["Connection"] = "close"  # what is left of the form is not read
             return response
         return await run_in_threadpool(answer, console, door, asked)
 
-    return endpoint
+    return _in_turn(console, door, endpoint) if door.takes_file else endpoint
+
+
+def _in_turn(console: Console, door: Door, endpoint: Endpoint) -> Endpoint:
+    """Read files of those who may bring them alone, and few at a time: each is in memory."""
+    turns = asyncio.Semaphore(FILES_AT_ONCE)
+
+    def refused(request: Request) -> Response | None:
+        session = console.accounts.session(request.cookies.get(console.cookie, ""), deed=False)
+        return _turned_away(console, door, replace(bare(request), method="POST", session=session))
+
+    async def guarded(request: Request) -> Response:
+        response = await run_in_threadpool(refused, request)
+        if response is None and turns.locked():
+            response = await run_in_threadpool(_tell, console, door, bare(request), 503, BUSY)
+        if response is not None:
+            response.headers["Connection"] = "close"  # the file is not read
+            return response
+        async with turns:
+            return await endpoint(request)
+
+    return guarded
 
 
 def _astray(console: Console) -> Callable[[Request, HTTPException], Awaitable[Response]]:

@@ -9,13 +9,16 @@ from starlette.requests import ClientDisconnect, Request
 
 from dicom_node.errors import InputError
 from dicom_node.ledger.sessions import SessionView
-from dicom_node.ledger.users import RANK, Role
+from dicom_node.ledger.users import Role
+from worker.console.multipart import fields_and_file
 
 LONGEST_BODY = 64 * 1024
 LONGEST_BODY_S = 10.0
+LONGEST_UPLOAD, LONGEST_UPLOAD_S = 16 * 1024 * 1024, 60.0
 MOST_FIELDS = 50
 # Numbers of rows are 32 bits wide.
 HIGHEST = 2**31 - 1
+LONGEST_REASON = 200
 
 
 class Unreadable(Exception):
@@ -46,6 +49,8 @@ class Asked:
         Asked of a door for programs: answered with JSON.
     body : bytes
         What a program sent, not looked into yet; of a page's form it is ``form``.
+    upload : bytes or None
+        The file that a form brought along, where its door takes one.
     session : SessionView or None
         Who asks, once that is found out.
     token : str
@@ -64,6 +69,7 @@ class Asked:
     headers: Mapping[str, str]
     peer_ip: str
     live: bool = False
+    upload: bytes | None = field(default=None, repr=False)
     is_data: bool = False
     body: bytes = b""
     session: SessionView | None = field(default=None, compare=False)
@@ -72,7 +78,12 @@ class Asked:
 
     def may(self, role: Role) -> bool:
         """Whether who asks has this role or a higher one."""
-        return self.session is not None and RANK[Role(self.session.role)] >= RANK[role]
+        return self.session is not None and Role(self.session.role).reaches(role)
+
+    @property
+    def reason(self) -> str:
+        """What a person typed for the audit trail."""
+        return " ".join(self.form.get("reason", "").split())[:LONGEST_REASON]
 
     @property
     def is_from_here(self) -> bool:
@@ -81,19 +92,20 @@ class Asked:
         return origin is None or urlsplit(origin).netloc == self.headers.get("host")
 
 
-async def read(request: Request, *, is_data: bool = False) -> Asked:
+async def read(request: Request, *, is_data: bool = False, takes_file: bool = False) -> Asked:
     """Read a request. Unreadable where it is too long, too slow, no form, or asks for one thing twice."""
     body = b""
     if request.method == "POST":
+        longest, longest_s = (LONGEST_UPLOAD, LONGEST_UPLOAD_S) if takes_file else (LONGEST_BODY, LONGEST_BODY_S)
         try:
-            body = await asyncio.wait_for(_body(request), LONGEST_BODY_S)
+            body = await asyncio.wait_for(_body(request, longest), longest_s)
         except TimeoutError as error:
             raise Unreadable(408, "The form did not arrive in time.") from error
         except ClientDisconnect as error:
             raise Unreadable(400, "The form cannot be read.") from error
     parts, query = request.path_params.items(), dict(request.query_params)
     numbers = {name: value for name, value in parts if isinstance(value, int)}
-    form = {} if is_data else _form(body)
+    form, upload = ({}, None) if is_data else _form(request, body, takes_file)
     if max(numbers.values(), default=0) > HIGHEST:
         raise Unreadable(404, "There is nothing of that number.")
     if is_data and len(query) < len(request.query_params.multi_items()):
@@ -111,6 +123,7 @@ async def read(request: Request, *, is_data: bool = False) -> Asked:
         headers=request.headers,
         peer_ip=request.client.host if request.client else "",
         live="x-live" in request.headers,
+        upload=upload,
         is_data=is_data,
         body=body if is_data else b"",
     )
@@ -121,17 +134,20 @@ def bare(request: Request) -> Asked:
     return Asked("GET", request.url.path, {}, {}, {}, {}, request.cookies, request.headers, "")
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _form(request: Request, body: bytes, takes_file: bool) -> tuple[dict[str, str], bytes | None]:
+    """Its fields, and the file that came with them."""
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        if takes_file and body:
+            return fields_and_file(request.headers.get("content-type", ""), body)
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)), None
     except ValueError as error:
         raise Unreadable(400, "The form cannot be read.") from error
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
+async def _body(request: Request, longest: int) -> bytes:
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
+        if len(body) > longest:
             raise Unreadable(413, "The form is longer than anything that this console asks for.")
-    return body
+    return bytes(body)

@@ -16,6 +16,8 @@ class Door:
         The least role; None lets in everybody, logged in or not.
     is_data : bool
         Answered to programs: errors are JSON, nobody is led to the login page, and a token lets in.
+    takes_file : bool
+        Its form brings a file, which is not read before it is known who brings it, and of few people at a time.
     answers : type or None
         The dataclass that it answers with, as JSON.
     takes : type or None
@@ -29,6 +31,7 @@ class Door:
     handler: Handler
     role: Role | None
     is_data: bool = False
+    takes_file: bool = False
     answers: type | None = None
     takes: type | None = None
     query: type | None = None

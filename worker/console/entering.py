@@ -18,19 +18,19 @@ HOUR_S = 3600.0
 
 def ask(console: Console, asked: Asked) -> Response:
     """The login page."""
-    if console.accounts.waits_for_first():
+    if console.asks_for_first:
         return RedirectResponse(FIRST, 303)
-    return _form(console, asked, "login.html", next=_local(asked.query.get("next", "/")))
+    return login_form(console, asked, local(asked.query.get("next", "/")))
 
 
 def login(console: Console, asked: Asked) -> Response:
     """Name and password: a session under a new token, or the same page with the reason."""
-    to = _local(asked.form.get("next", "/"))
+    to = local(asked.form.get("next", "/"))
     try:
         token = console.accounts.login(asked.form.get("name", ""), asked.form.get("password", ""), asked.peer_ip)
     except LoginRefused as error:
-        return _form(console, asked, "login.html", 403, next=to, trouble=str(error))
-    return _in(console, token, to)
+        return login_form(console, asked, to, 403, str(error))
+    return let_in(console, RedirectResponse(to, 303), token)
 
 
 def logout(console: Console, asked: Asked) -> Response:
@@ -38,7 +38,7 @@ def logout(console: Console, asked: Asked) -> Response:
     if asked.session is not None:
         console.accounts.logout(asked.session)
     response = RedirectResponse(LOGIN, 303)
-    response.delete_cookie(console.cookie, secure=console.settings.by_tls, httponly=True, samesite="strict")
+    console.drop(response, console.cookie)
     return response
 
 
@@ -55,17 +55,25 @@ def make_first(console: Console, asked: Asked) -> Response:
         return RedirectResponse(LOGIN, 303)
     token, name, password = (asked.form.get(key, "") for key in ("token", "name", "password"))
     try:
-        plain = console.accounts.make_first(token, name, _same_twice(password, asked.form.get("again", "")))
-        return _in(console, console.accounts.login(plain, password, asked.peer_ip), "/")
+        plain = console.accounts.make_first(token, name, same_twice(password, asked.form.get("again", "")))
+        return let_in(console, RedirectResponse("/", 303), console.accounts.login(plain, password, asked.peer_ip))
     except (LoginRefused, InputError) as error:
         return _form(console, asked, "first.html", 400, token=token, name=name, trouble=str(error))
 
 
-def _in(console: Console, token: str, to: str) -> Response:
-    response = RedirectResponse(to, 303)
+def let_in(console: Console, response: Response, token: str) -> Response:
+    """The response, with the cookie of a new session."""
     console.keep(response, console.cookie, token, console.settings.session_hours * HOUR_S)
-    response.delete_cookie(FORM_COOKIE, secure=console.settings.by_tls, httponly=True, samesite="strict")
+    console.drop(response, FORM_COOKIE)
     return response
+
+
+def login_form(console: Console, asked: Asked, to: str, status: int = 200, trouble: str = "") -> Response:
+    """The login page, with every way in that there is; ``to`` says where one wants to go."""
+    oidc = console.settings.oidc
+    button = oidc.button if oidc else ""
+    facts = {"next": to, "button": button, "passwords": "yes" if console.settings.passwords else ""}
+    return _form(console, asked, "login.html", status, trouble, **facts)
 
 
 def _form(
@@ -79,14 +87,21 @@ def _form(
     return response
 
 
-def _same_twice(password: str, again: str) -> str:
+def same_twice(password: str, again: str) -> str:
+    """A password that was typed twice. InputError where the two differ."""
     if password != again:
         raise InputError("the two passwords differ")
     return password
 
 
-def _local(path: str) -> str:
+def local(path: str) -> str:
     """A path of this console; a link may name no other site to go to after the login."""
     parts = urlsplit(path)
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    is_ours = (
+        path.startswith("/")
+        and path.isprintable()
+        and not path.startswith(("//", "/\\"))
+        and not parts.netloc
+        and not parts.scheme
+    )
     return path if is_ours else "/"

@@ -25,6 +25,8 @@ def example(schema: Schema, components: Mapping[str, Schema], name: str = "") ->
         return example(components[schema["$ref"].rpartition("/")[2]], components, name)
     if "examples" in schema:
         return schema["examples"][0]
+    if "enum" in schema:
+        return VALUES[name] if VALUES.get(name) in schema["enum"] else schema["enum"][-1]
     kinds = [item.get("type") for item in schema.get("anyOf", [schema])]
     if name in VALUES and _fits(VALUES[name], kinds):
         return VALUES[name]

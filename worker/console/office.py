@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -15,13 +15,18 @@ from worker import as_json
 from worker.console import words
 from worker.console.accounts import Accounts
 from worker.console.asked import Asked
+from worker.console.issuer import Issuer
+from worker.console.looking import Looks
 from worker.console.previews import Previews
 from worker.console.shapes import Said
+from worker.console.tally import Tally
 from worker.settings import ConsoleSettings
 from worker.wiring import Node
 
 ROOM = Path(__file__).parent
 STATIC = ROOM / "static"
+# Where an OpenID provider sends people back to.
+RETURN = "/oidc/back"
 
 
 class Notes:
@@ -49,7 +54,10 @@ class Console:
     node: Node
     accounts: Accounts
     previews: Previews
+    issuer: Issuer | None = None
     notes: Notes = field(default_factory=Notes)
+    tally: Tally = field(default_factory=Tally)
+    looks: Looks = field(default_factory=Looks)
     templates: Environment = field(default_factory=lambda: _templates())
 
     @property
@@ -68,10 +76,32 @@ class Console:
         actor = f"token {asked.token} of {name}" if asked.token else f"user {name}"
         return replace(self.node, database=self.node.database.acting_as(actor))
 
-    def keep(self, response: Response, name: str, value: str, seconds: float | None = None) -> None:
-        """Set a cookie that only this site's own pages send back, and that no script reads."""
+    @property
+    def asks_for_first(self) -> bool:
+        """Whether strangers are asked to make the first user; where they come by a provider, only the output asks."""
+        return self.issuer is None and self.accounts.waits_for_first()
+
+    def keep(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        seconds: float | None = None,
+        samesite: Literal["strict", "lax"] = "strict",
+    ) -> None:
+        """Set a cookie that no script reads, and that only this site's own pages send back.
+
+        Parameters
+        ----------
+        samesite : str
+            ``lax``: also sent when another site leads here, as a provider does after a login.
+        """
         age = None if seconds is None else int(seconds)
-        response.set_cookie(name, value, max_age=age, secure=self.settings.by_tls, httponly=True, samesite="strict")
+        response.set_cookie(name, value, max_age=age, secure=self.settings.by_tls, httponly=True, samesite=samesite)
+
+    def drop(self, response: Response, name: str, samesite: Literal["strict", "lax"] = "strict") -> None:
+        """Have a cookie forgotten."""
+        response.delete_cookie(name, secure=self.settings.by_tls, httponly=True, samesite=samesite)
 
 
 Handler = Callable[[Console, Asked], Response]
@@ -80,7 +110,9 @@ Handler = Callable[[Console, Asked], Response]
 def open_console(node: Node) -> Console:
     """The console of a node."""
     settings = node.settings.console
-    return Console(node, Accounts(node.database, settings), Previews(settings.previews))
+    oidc = settings.oidc
+    issuer = Issuer(oidc, f"{settings.public_url.rstrip('/')}{RETURN}") if oidc else None
+    return Console(node, Accounts(node.database, settings), Previews(settings.previews), issuer)
 
 
 def page(console: Console, asked: Asked, template: str, status: int = 200, **facts: Any) -> Response:

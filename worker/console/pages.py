@@ -1,28 +1,24 @@
 """The pages that people look at. Each gathers its facts and hands them to its template."""
 
-import importlib.metadata
-import json
-import platform
-import sys
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-import migrations
+from dicom_node.audit.export import Form
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
-from sr_engine.errors import EngineError
+from worker import patients
 from worker.console import answers, facts, series_facts
 from worker.console.answers import REFUSED
 from worker.console.asked import Asked, NotHere
+from worker.console.cuts import PLANES
 from worker.console.office import Console, page
-from worker.console.previews import PLANES
-from worker.console.shapes import ModelFact
-from worker.wiring import Node, engines
-
-LIBRARIES = ("pydicom", "pynetdicom", "highdicom", "numpy", "torch", "sqlalchemy", "starlette", "celery")
+from worker.console.painting import SCALE, WINDOWS
+from worker.console.trail_facts import as_query, audit_filter
+from worker.feedback import FAULTS
 
 
 def now(console: Console, asked: Asked) -> Response:
@@ -32,14 +28,15 @@ def now(console: Console, asked: Asked) -> Response:
 
 def series(console: Console, asked: Asked) -> Response:
     """Series, newest first, page by page."""
-    wanted = SeriesFilter(*(asked.query.get(key, "").strip()[:64] for key in ("state", "calling_ae", "text")))
+    keys = ("state", "calling_ae", "text", "feedback")
+    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
     before = number(asked, "before")
     found = browse.series_page(console.node.database, wanted, before, PAGE + 1)
     return page(
         console, asked, "series.html",
         series=series_facts.page_of(found[:PAGE]), wanted=wanted, before=before,
         older=_link("/series", wanted, found[PAGE - 1].series.id) if len(found) > PAGE else "",
-        states=["receiving", *map(str, JobState)],
+        states=["receiving", *map(str, JobState)], verdicts=list(Verdict),
         scanners=[item.ae_title for item in overview.scanners(console.node.database)],
     )  # fmt: skip
 
@@ -50,15 +47,22 @@ def detail(console: Console, asked: Asked) -> Response:
     if found is None:
         raise NotHere(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
-    return page(console, asked, "detail.html", detail=found, series=found.series, running=running, planes=PLANES)
+    return page(
+        console, asked, "detail.html", detail=found, series=found.series, running=running, said=found.feedback,
+        faults=FAULTS, rejects_superseded=console.node.settings.derive.reject_superseded,
+        planes=PLANES, windows=WINDOWS, window=_window(asked), scale=SCALE,
+        shows_patient=asked.session is not None and patients.may_look(console.node, asked.session.role),
+    )  # fmt: skip
 
 
 def picture(console: Console, asked: Asked) -> Response:
-    """A cut through the middle of a job's thick or thin slices."""
+    """A cut through the middle of a job's thick or thin slices, or of what lies between them."""
     job = queries.job_by_id(console.node.database, asked.numbers["job"])
     if job is None or job.series_id != asked.numbers["series"]:
         raise NotHere("there is no such job")
-    content = console.previews.picture(console.node, job, asked.words["plane"], asked.words["kind"])
+    plane, kind = asked.words["plane"], asked.words["kind"]
+    content = console.previews.picture(console.node, job, plane, kind, _window(asked))
+    console.looks.note(console.acting(asked), asked, job.series_id)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -97,35 +101,13 @@ def partners(console: Console, asked: Asked) -> Response:
 
 def audit(console: Console, asked: Asked) -> Response:
     """Everything that was done, newest first."""
-    wanted = AuditFilter(*(asked.query.get(key, "").strip()[:160] for key in ("event", "actor", "subject")))
+    wanted = audit_filter(asked.query)
     found = browse.audit_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
-    older = _link("/audit", wanted, found[PAGE - 1].seq) if len(found) > PAGE else ""
-    return page(console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, older=older)
-
-
-def about(console: Console, asked: Asked) -> Response:
-    """Which program, which weights, on what."""
-    models, trouble = models_of(console.node)
+    older = f"/audit?{as_query(asked.query, before=found[PAGE - 1].seq)}" if len(found) > PAGE else ""
+    days = {key: asked.query.get(key, "").strip() for key in ("since", "until")}
     return page(
-        console, asked, "about.html",
-        programs=programs(console.node), versions=libraries(), models=models, trouble=trouble,
-    )  # fmt: skip
-
-
-def programs(node: Node) -> dict[str, str]:
-    """Which program, on what."""
-    database = node.database
-    return {
-        "thinslice": importlib.metadata.version("thinslice"),
-        "Python": sys.version.split()[0],
-        "system": f"{platform.system()} {platform.machine()}",
-        "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
-    }
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what the program stands on."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+        console, asked, "audit.html", rows=found[:PAGE], wanted=wanted, days=days, older=older, forms=list(Form)
+    )
 
 
 def number(asked: Asked, name: str) -> int | None:
@@ -136,23 +118,12 @@ def number(asked: Asked, name: str) -> int | None:
     return int(text) if text else None
 
 
-def _link(path: str, wanted: SeriesFilter | AuditFilter, before: int) -> str:
+def _window(asked: Asked) -> str:
+    """The grey window that is asked for; the wide one where none of that name is."""
+    name = asked.query.get("window", "")
+    return name if name in WINDOWS else next(iter(WINDOWS))
+
+
+def _link(path: str, wanted: SeriesFilter, before: int) -> str:
     asked_for = {key: value for key, value in vars(wanted).items() if value}
     return f"{path}?{urlencode({**asked_for, 'before': before})}"
-
-
-def models_of(node: Node) -> tuple[tuple[ModelFact, ...], str]:
-    """The networks that restore, each with the card of its weights; and why one cannot."""
-    from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
-
-    found = []
-    try:
-        models = node.models
-    except EngineError as error:
-        return (), str(error)
-    for engine in engines(node.settings):
-        model = models[engine.network]
-        card = (engine.weights or shipped_weights(model.name)).with_suffix(".json")
-        content = json.loads(card.read_text(encoding="utf-8")) if model.learned and card.is_file() else {}
-        found.append(ModelFact(model.name, model.title, model.version, model.digest, model.learned, content))
-    return tuple(found), ""

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_node.ledger import acts, browse
+from dicom_node.ledger import acts, browse, feedback
 from dicom_node.ledger.browse import InstanceView, SeriesEntry
+from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import AuditView, DeliveryView, JobView
 from dicom_node.ledger.states import JOB_MOVES, JobState, SeriesState, sources
 from dicom_node.plans import Plan
@@ -52,6 +53,7 @@ class JobFact:
     created_at: datetime
     updated_at: datetime
     deliveries: tuple[DeliveryView, ...]
+    feedback: Opinion | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Detail:
     jobs: tuple[JobDetail, ...]
     instances: tuple[InstanceView, ...]
     history: tuple[AuditView, ...]
+    feedback: tuple[Opinion, ...]
 
 
 def page_of(entries: Sequence[SeriesEntry]) -> list[SeriesFact]:
@@ -134,18 +137,21 @@ def detail_of(node: Node, series_id: int, *, drawn: bool = True) -> Detail | Non
         for job in series.jobs
     )
     instances = tuple(browse.instances_of(node.database, series_id, SHOWN if drawn else ALL))
-    return Detail(series, jobs, instances, tuple(history))
+    said = tuple(feedback.everything_about(node.database, series_id))
+    return Detail(series, jobs, instances, tuple(history), said)
 
 
 def _fact(entry: SeriesEntry) -> SeriesFact:
-    jobs = tuple(_job(job, entry.deliveries.get(job.id, ())) for job in entry.jobs)
+    jobs = tuple(_job(job, entry.deliveries.get(job.id, ()), entry.feedback.get(job.id)) for job in entry.jobs)
     return SeriesFact(**{**asdict(entry.series), "state": _state(entry.series.state, jobs)}, jobs=jobs)
 
 
-def _job(job: JobView, deliveries: tuple[DeliveryView, ...]) -> JobFact:
+def _job(job: JobView, deliveries: tuple[DeliveryView, ...], said: Opinion | None) -> JobFact:
     same = {name: getattr(job, name) for name in JobFact.__annotations__ if hasattr(job, name)}
     has_result = bool(job.result) and Path(job.result or "").is_dir()
-    return JobFact(**{**same, "figures": job.figures or {}}, has_result=has_result, deliveries=deliveries)
+    return JobFact(
+        **{**same, "figures": job.figures or {}}, has_result=has_result, deliveries=deliveries, feedback=said
+    )
 
 
 def _state(series_state: str, jobs: Sequence[JobFact]) -> str:

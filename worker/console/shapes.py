@@ -13,7 +13,8 @@ from dicom_node.ledger.switches import Pause
 from dicom_node.ledger.tokens import TokenView
 from dicom_node.ledger.users import UserView
 from dicom_node.ledger.workers import WorkerView
-from worker.console.facts import DestinationFact, RunningFact, ScannerFact
+from worker.around import DestinationFact, ScannerFact
+from worker.console.facts import RunningFact
 from worker.console.series_facts import JobFact, SeriesFact, Step
 
 
@@ -204,28 +205,6 @@ class Rules:
     """The rules in the order in which they are asked."""
 
     rules: tuple[RuleFact, ...]
-
-
-@dataclass(frozen=True)
-class ModelFact:
-    """A network that restores, with the card of its weights."""
-
-    name: str
-    title: str
-    version: str
-    digest: str
-    learned: bool
-    card: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class About:
-    """Which program, which weights, on what; ``trouble`` says why a network cannot restore."""
-
-    programs: dict[str, str]
-    libraries: dict[str, str]
-    models: tuple[ModelFact, ...]
-    trouble: str
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from dicom_node.errors import InputError
 from dicom_node.ledger import overview, tokens
-from dicom_node.ledger.users import RANK, Role
+from dicom_node.ledger.users import Role
 from worker.console.accounts import LONGEST_TOKEN_DAYS, make_token
 from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, back, page
@@ -40,7 +40,7 @@ def _page(
     console: Console, asked: Asked, status: int = 200, token: str = "", made: str = "", trouble: str = ""
 ) -> Response:
     everybody = asked.may(Role.ADMIN)
-    roles = [str(role) for role in Role if asked.session and RANK[role] <= RANK[Role(asked.session.role)]]
+    roles = [str(role) for role in Role if asked.may(role)]
     return page(
         console, asked, "tokens.html", status,
         tokens=tokens.everyone(console.node.database, "" if everybody else _who(asked)), everybody=everybody,

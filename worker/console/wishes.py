@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState, SeriesState
-from worker.console.acting import LONGEST_REASON
+from worker.console.asked import LONGEST_REASON
+from worker.feedback import Span
 
 OF_JOBS = [str(state) for state in JobState]
 OF_SERIES = [str(SeriesState.RECEIVING), *OF_JOBS]
@@ -23,6 +26,12 @@ def _one_of(states: Sequence[str], state: str) -> str:
     return state
 
 
+def _day(text: str) -> str:
+    if text:
+        date.fromisoformat(text)
+    return text
+
+
 def _states(states: Sequence[str]) -> tuple[AfterValidator, Any]:
     """A state of these or none, as a check and as a schema."""
     enum: Any = ["", *states]
@@ -31,6 +40,8 @@ def _states(states: Sequence[str]) -> tuple[AfterValidator, Any]:
 
 Before = Annotated[int | None, Field(ge=1, lt=10**15, description="Only what has a lower number.")]
 Text = Annotated[str, Field(max_length=160, pattern=f"^{PLAIN}*$")]
+
+Day = Annotated[str, AfterValidator(_day), Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", examples=["2026-01-31"])]
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class SeriesWish:
             max_length=64, pattern=f"^{PLAIN}*$", description="Its number, or the beginning of its SeriesInstanceUID."
         ),
     ] = ""
+    feedback: Annotated[str, *_states([str(item) for item in Verdict])] = ""
     before: Before = None
 
 
@@ -63,6 +75,22 @@ class AuditWish:
     event: Annotated[Text, Field(examples=["job.held"])] = ""
     actor: Annotated[Text, Field(examples=["user ada"])] = ""
     subject: Annotated[Text, Field(examples=["series:7"])] = ""
+    since: Day = ""
+    until: Day = ""
+    before: Before = None
+
+
+@dataclass(frozen=True)
+class FeedbackWish:
+    """Which opinions of results; counted by week or by month."""
+
+    calling_ae: Annotated[Text, Field(examples=["CT1"])] = ""
+    model_digest: Text = ""
+    verdict: Annotated[str, *_states([str(item) for item in Verdict])] = ""
+    reason: Text = ""
+    since: Day = ""
+    until: Day = ""
+    by: Annotated[str, *_states([str(item) for item in Span])] = ""
     before: Before = None
 
 

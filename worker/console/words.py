@@ -30,6 +30,10 @@ MEANINGS: Mapping[str, str] = {
     "ready": "Works, or waits for work.",
     "refusing": "Does not take work, for the reason given.",
     "stopping": "Finishes what it has in hand, then ends.",
+    "viewer": "Looks at everything but patients, and changes nothing.",
+    "operator": "Acts on series, pauses and resumes, besides what a viewer may.",
+    "admin": "Sees to users and verifies the audit trail, besides what an operator may.",
+    "disabled": "Is not let in, until an admin enables them.",
     "thick": "As it came from the scanner: few slices, each several millimetres thick.",
     "thin": "As restored by this node: more slices, closer together.",
     "AE title": "Application Entity title: the name by which a DICOM device is called.",
@@ -57,6 +61,8 @@ MEANINGS: Mapping[str, str] = {
     "beyond_range_percent": "Voxels more than 50 HU beyond everything in the source.",
     "max_slice_shift_hu": "How far the mean of any one slice lies beyond those of the nearest thick ones.",
     "rule": "The first of the node's rules that this series fits: it says with which network, and where to.",
+    "accepted": "Somebody looked at the derived series and would read it.",
+    "rejected": "Somebody looked at the derived series and would not read it, for the reason given.",
     "network_rms_hu": "How far the network's own output was off, before it was made consistent with its source.",
 }  # fmt: skip
 # Each state has a shape of its own, so that colour is never the only sign.
@@ -64,7 +70,8 @@ ICONS: Mapping[str, str] = {
     "receiving": "↓", "complete": "✓", "queued": "…", "running": "▸", "restored": "◆", "sending": "↑", "sent": "↑",
     "verified": "✓", "skipped": "–", "held": "‖", "failed": "✕", "parked": "P", "cancelled": "∅", "superseded": "»",
     "pending": "…", "verifying": "?", "waiting": "…", "reporting": "↑", "reported": "✓",
-    "ready": "✓", "refusing": "✕", "stopping": "■",
+    "ready": "✓", "refusing": "✕", "stopping": "■", "accepted": "✓", "rejected": "✕",
+    "disabled": "✕", "viewer": "○", "operator": "◐", "admin": "●",
 }  # fmt: skip
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 

@@ -97,7 +97,9 @@ def test_drain_waits_for_what_is_under_way(tmp_path: Path) -> None:
     worker.join()
 
 
-def test_status_names_a_pacs_that_does_not_answer_and_a_worker_that_refuses(node: Node) -> None:
+def test_status_names_a_pacs_that_does_not_answer_and_a_worker_that_refuses(tmp_path: Path) -> None:
+    pacs = 'name = "main"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 104'
+    node = open_at(tmp_path, **{"[send.pacs]": pacs})
     circuits.failed(node.database, "main", "it cannot be reached", 1, lambda _times: 60)
     workers.register(node.database, "gpu1/boot/77/1", "restore")
     workers.declare(node.database, "gpu1/boot/77/1", WorkerState.REFUSING, "the weights are damaged")

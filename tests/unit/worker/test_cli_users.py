@@ -11,6 +11,7 @@ from dicom_node.ledger import users
 from tests.servers import free_port
 from tests.unit.worker.nodes import open_at
 from worker.cli.main import app
+from worker.console.accounts import Accounts
 from worker.console.serving import ConsoleServer
 from worker.wiring import Node
 
@@ -45,6 +46,22 @@ def test_users_are_added_shown_changed_and_disabled(node: Node) -> None:
     assert [(item.name, item.role, item.disabled) for item in users.everyone(node.database)] == [
         ("ada", "admin", False), ("bob", "operator", False),
     ]  # fmt: skip
+
+
+def test_a_first_password_is_shown_once_and_has_to_be_replaced(node: Node) -> None:
+    added = admin(node, "add", "ada", "--first", "--role", "admin", "--reason", "is new").output
+    password = added.split()[-1]
+    door = Accounts(node.database, node.settings.console)
+    found = door.session(door.login("ada", password, "127.0.0.1"), deed=True)
+    assert found
+    assert found.is_first
+    assert "first password" in admin(node, "list").output
+    assert "ada" in admin(node, "sessions").output
+    assert admin(node, "logout", "ada").output == "1 ended.\n"
+    assert "no such session" in admin(node, "logout", "ada").output
+    again = admin(node, "password", "ada", "--first").output.split()[-1]
+    assert again != password
+    assert door.login("ada", again, "127.0.0.1")
 
 
 def test_what_cannot_be_is_a_sentence(node: Node) -> None:

@@ -1,11 +1,12 @@
 """Users, sessions and the throttle of the console, on each database."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import queries, sessions, throttle, users
+from dicom_node.ledger import issued, queries, sessions, throttle, users
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.users import Role
 
@@ -91,6 +92,64 @@ def test_tries_wait_longer_each_time_and_a_success_takes_back_its_own_alone(data
 def test_a_refusal_of_nobody_keeps_no_name(database: Database) -> None:
     sessions.refused(database, "", IP, "no such user, or a wrong password")
     assert events(database, "user:unknown") == ["session.refused"]
+
+
+def test_a_first_password_has_its_time_and_says_so(database: Database, ada: int) -> None:
+    users.add(database, "bob", "hash", Role.VIEWER, good_for=timedelta(days=7), reason="is new")
+    users.add(database, "eve", "hash", Role.VIEWER, good_for=timedelta(seconds=-1))
+    assert [getattr(users.credentials(database, name), "expired", None) for name in ("ada", "bob", "eve")] == [
+        False, False, True,
+    ]  # fmt: skip
+    sessions.enter(database, ada + 1, "b" * 64, "c", IP, hours=1)
+    found = sessions.find(database, "b" * 64, 0, deed=False)
+    assert found
+    assert found.is_first
+    users.set_password(database, "bob", "of their own")
+    sessions.enter(database, ada + 1, "b" * 64, "c", IP, hours=1)
+    found = sessions.find(database, "b" * 64, 0, deed=False)
+    assert found
+    assert not found.is_first
+    assert "is new" in queries.audit_of(database, ["user:bob"])[0].detail
+
+
+def test_sessions_are_shown_and_ended(database: Database, ada: int) -> None:
+    for token in ("b", "d", "e"):
+        sessions.enter(database, ada, token * 64, "c", IP, hours=1)
+    users.add(database, "bob", "hash", Role.VIEWER)
+    sessions.enter(database, ada + 1, "f" * 64, "c", IP, hours=1)
+    assert {item.handle[0] for item in sessions.opened(database, "ada")} == {"t", "b", "d", "e"}
+    assert len(sessions.opened(database)) == 5
+    assert sessions.end(database, "ada", handle="f" * sessions.HANDLE) == 0, "that is bob's"
+    assert sessions.end(database, "ada", handle="b" * sessions.HANDLE) == 1
+    assert sessions.end(database, "ada", but=TOKEN, reason="a lost telephone") == 2
+    assert [item.handle[0] for item in sessions.opened(database, "ada")] == ["t"]
+    assert events(database)[-2:] == ["session.ended", "session.ended"]
+    assert sessions.find(database, "f" * 64, 0, deed=False)
+
+
+def test_who_is_sent_by_an_issuer_has_its_role_and_a_name_of_their_own(database: Database, ada: int) -> None:
+    first = issued.arrive(database, "https://a", "1", "ada", Role.VIEWER)
+    assert (first.name, first.disabled) == ("ada.2", False)
+    assert issued.arrive(database, "https://b", "1", "ada", Role.VIEWER).name == "ada.3"
+    long = issued.arrive(database, "https://b", "2", "x" * 59, Role.VIEWER).name
+    assert issued.arrive(database, "https://b", "3", long, Role.VIEWER).name == "x" * 57 + ".2"
+    sessions.enter(database, first.user_id, "b" * 64, "c", IP, hours=1)
+    assert issued.arrive(database, "https://a", "1", "other", Role.VIEWER) == first
+    found = sessions.find(database, "b" * 64, 0, deed=False)
+    assert found
+    assert found.issuer == "https://a"
+    assert issued.arrive(database, "https://a", "1", "ada", Role.ADMIN) == first
+    assert sessions.find(database, "b" * 64, 0, deed=False) is None
+    for change in (
+        lambda: users.set_role(database, "ada.2", Role.VIEWER),
+        lambda: users.set_password(database, "ada.2", "h"),
+    ):
+        with pytest.raises(InputError, match="comes by https://a"):
+            change()
+    users.disable(database, "ada.2")
+    assert issued.arrive(database, "https://a", "1", "ada", Role.OPERATOR).disabled
+    assert events(database, "user:ada.2") == ["user.added", "session.opened", "user.role.admin", "user.disabled"]
+    assert ada
 
 
 @pytest.mark.usefixtures("ada")

@@ -64,3 +64,9 @@ def viewer(as_: As) -> Visitor:
 def operator(as_: As) -> Visitor:
     """Somebody who acts."""
     return as_(Role.OPERATOR)
+
+
+@pytest.fixture
+def admin(as_: As) -> Visitor:
+    """Somebody who sees to users."""
+    return as_(Role.ADMIN)

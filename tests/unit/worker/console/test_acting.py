@@ -1,12 +1,16 @@
 """What an operator does by the console happens in the ledger, in their name, and says what came of it."""
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from dicom_node.audit.export import Form, verify_file
 from dicom_node.ledger import queries
 from dicom_node.ledger.users import Role
 from tests import servers
+from tests.tampering import tamper
 from tests.unit.worker.console.conftest import As, enter
 from tests.unit.worker.console.visitor import Visitor
 from tests.unit.worker.nodes import open_at
@@ -72,8 +76,8 @@ def test_a_series_goes_first(node: Node, operator: Visitor) -> None:
 
 def test_who_looks_sees_no_way_to_act(node: Node, viewer: Visitor) -> None:
     restore(node, arrive(node), doubt=DOUBT)
-    for path in ("/", "/series/1", "/workers", "/partners"):
-        assert viewer.get(path).text.count('method="post"') == 1  # to log out
+    for path, forms in {"/": 1, "/series/1": 2, "/workers": 1, "/partners": 1}.items():
+        assert viewer.get(path).text.count('method="post"') == forms  # to log out, and to say what they think
     assert viewer.post("/series/1/release", "/", reason="mine", sure="yes").status == 403
     assert state(node) == "held"
 
@@ -95,10 +99,39 @@ def test_the_chain_is_verified_by_an_admin(as_: As, node: Node) -> None:
     admin = as_(Role.ADMIN)
     admin.post("/audit/verify", "/audit")
     assert "is whole" in said(admin, "/audit")
-    with node.database.transaction() as connection:
-        connection.exec_driver_sql("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    tamper(node.database, "UPDATE audit SET actor = 'nobody' WHERE seq = 2")
     admin.post("/audit/verify", "/audit")
     assert "broken at row 2" in said(admin, "/audit")
+    events = [(row.event, row.actor) for row in queries.audit_of(node.database, ["audit"])]
+    assert events == [("audit.verified", "user the-admin"), ("audit.broken", "user the-admin")]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_the_trail_is_taken_along_as_a_file_that_proves_itself(
+    as_: As, operator: Visitor, node: Node, tmp_path: Path, form: Form
+) -> None:
+    admin = as_(Role.ADMIN)
+    answer = admin.post("/audit/export", "/audit", format=form)
+    assert "attachment" in answer.headers["content-disposition"]
+    path = tmp_path / "export"
+    path.write_bytes(answer.content)
+    verdict = verify_file(path)
+    assert verdict.fault is None
+    assert verdict.rows == verdict.seq > 2
+    (row,) = queries.audit_of(node.database, ["audit"])
+    assert (row.event, row.actor, json.loads(row.detail)["last"]) == ("audit.exported", "user the-admin", verdict.rows)
+    empty = admin.post("/audit/export", "/audit", format=form, until="2020-01-01")
+    assert empty.text.count("\n") == (form is Form.CSV)
+    assert admin.post("/audit/export", "/audit", format="xml").status == 400
+    assert operator.post("/audit/export", "/audit", format=form).status == 403
+
+
+def test_the_trail_is_searched_by_day(as_: As) -> None:
+    admin, today = as_(Role.ADMIN), datetime.now(UTC).date().isoformat()
+    assert "session.opened" in admin.get(f"/audit?since={today}&until={today}").text
+    assert "No row like that" in admin.get("/audit?until=2020-01-01").text
+    assert json.loads(admin.get("/api/audit?since=2999-01-01").text)["rows"] == []
+    assert admin.get("/audit?since=yesterday").status == 400
 
 
 @pytest.mark.dicom

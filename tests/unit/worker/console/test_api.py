@@ -35,7 +35,7 @@ def test_metrics_are_for_those_that_the_settings_name(stranger: Visitor, node: N
     assert {sample.labels["state"]: sample.value for sample in families["thinslice_jobs"].samples}["queued"] == 1
     assert families["thinslice_paused"].samples[0].value == 0
     assert families["thinslice_oldest_waiting_seconds"].samples[0].value > 0
-    assert families["thinslice_scanner_silent_seconds"].samples[0].labels == {"ae_title": "CT1"}
+    assert families["thinslice_scanner_last_heard_timestamp_seconds"].samples[0].labels == {"ae_title": "CT1"}
     assert stranger.get("/metrics", **{"X-Forwarded-For": "10.0.0.9"}).status == 403
     folder = tmp_path / "other"
     folder.mkdir()

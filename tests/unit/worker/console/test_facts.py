@@ -53,7 +53,7 @@ def test_troubles_come_with_their_reason(tmp_path: Path) -> None:
     assert facts.now(node).troubles == ()
     circuits.failed(node.database, "main", "nobody listens", 1, lambda _times: 3600)
     (trouble,) = facts.now(node).troubles
-    assert (trouble.level, trouble.sentence) == ("warn", "main does not answer: nobody listens")
+    assert (trouble.level, trouble.sentence) == ("bad", "main does not answer: nobody listens")
 
 
 def test_a_stack_is_drawn_with_its_gap(tmp_path: Path) -> None:
