@@ -17,7 +17,7 @@ WEIGHTS ?=
 PLANE ?=
 BENCH_WEIGHTS = $(or $(firstword $(WEIGHTS)),$(wildcard sr_engine/weights/tvsrn_v2.safetensors),sr_engine/training/checkpoints/tvsrn_v2.safetensors)
 
-.PHONY: help setup system demo test check test-faults fuzz soak mutation bench-recovery bench-guard test-dicom test-console bench-console console-pictures bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
+.PHONY: help setup system demo test check test-faults fuzz fuzz-api soak mutation bench-recovery bench-guard test-dicom test-console bench-console console-pictures bench-quality bench-engine bench-augmentation bench-networks bench-second-stage bench-limits panels lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test-faults: setup system ## kill, cut and starve every part, row by row of docs
 fuzz: setup ## feed the program what nobody would send: SECONDS=300
 	$(BIN)/pip install -q --no-deps --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+fuzz-api: setup ## ask the console's API what nobody would ask, by its own description: SECONDS=300
+	$(BIN)/python -m tests.fuzz.api $(if $(SECONDS),--seconds $(SECONDS))
 
 soak: setup system ## random kills, flushes and bounces of the production wiring while scanners send: SECONDS=600 SEED=1
 	$(BIN)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

@@ -1,4 +1,4 @@
-"""Tables of the console: who may use it, who is logged in, and who tried too often."""
+"""Tables of the console: who may use it, who is logged in, which programs may, and who tried too often."""
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
@@ -39,4 +39,18 @@ console_throttle = Table(
     Column("failures", Integer, nullable=False),
     Column("until", UTCDateTime, comment="no try before"),
     Column("updated_at", UTCDateTime, nullable=False, index=True),
+)
+
+console_token = Table(
+    "console_token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", ForeignKey("console_user.id"), nullable=False, index=True),
+    Column("name", String(64), nullable=False, comment="what the program is called that has it"),
+    Column("token_sha256", String(64), nullable=False, unique=True, comment="the token itself is in the program alone"),
+    Column("role", String(16), nullable=False, comment="at most; never more than the user's own"),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("used_at", UTCDateTime, comment="last use, to the minute"),
+    Column("revoked_at", UTCDateTime, comment="not let in since"),
 )

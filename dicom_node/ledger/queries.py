@@ -119,11 +119,13 @@ def counts(database: Database) -> dict[str, int]:
     return {"receiving": receiving} | {row.state: row.number for row in by_state}
 
 
-def jobs(database: Database, state: str | None = None, limit: int = 50) -> list[JobView]:
-    """Newest jobs first, of one state or all."""
+def jobs(database: Database, state: str | None = None, limit: int = 50, before: int | None = None) -> list[JobView]:
+    """Newest jobs first, of one state or all, with numbers below ``before``."""
     query = jobs_query().order_by(desc(job.c.id)).limit(limit)
     if state is not None:
         query = query.where(job.c.state == state)
+    if before is not None:
+        query = query.where(job.c.id < before)
     with database.reading() as connection:
         return [JobView(**row) for row in connection.execute(query).mappings()]
 
@@ -173,8 +175,10 @@ def deliveries_query(more: Sequence[Column[Any]] = ()) -> Select[Any]:
     )  # fmt: skip
 
 
-def commitment_requests(database: Database, *states: CommitmentState, limit: int = 50) -> list[CommitmentRequestView]:
-    """Newest requests first, of these states or all."""
+def commitment_requests(
+    database: Database, *states: CommitmentState, limit: int = 50, before: int | None = None
+) -> list[CommitmentRequestView]:
+    """Newest requests first, of these states or all, with numbers below ``before``."""
     own = [name for name in CommitmentRequestView.__annotations__ if name in commitment_request.c]
     columns, failure = [commitment_request.c[name] for name in own], commitment_reference.c.failure
     sums = (
@@ -191,6 +195,8 @@ def commitment_requests(database: Database, *states: CommitmentState, limit: int
     )
     if states:
         query = query.where(commitment_request.c.state.in_(states))
+    if before is not None:
+        query = query.where(commitment_request.c.id < before)
     with database.reading() as connection:
         return [CommitmentRequestView(**row) for row in connection.execute(query).mappings()]
 

@@ -115,6 +115,7 @@ job = Table(
     Index(None, "state", "updated_at"),
     Index(None, "state", "series_id"),
     Index(None, "rule", "created_at"),
+    Index(None, "state", "id"),
 )
 
 job_instance = Table(

@@ -26,6 +26,7 @@ from dicom_node.ledger import (
     sessions,
     switches,
     throttle,
+    tokens,
     users,
     workers,
 )
@@ -71,6 +72,7 @@ def fill(url: str) -> Database:
     assert claim
     channels.sent(database, claim, notices.untold(database, "chat", ["paused"], 0), "1 new")
     positions.begin(database, "syslog")
+    tokens.add(database, "ada", "monitor", "t" * 64, users.Role.VIEWER, 90)
     return database
 
 

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +16,10 @@ from dicom_node.receive.scp import ports
 from dicom_node.send.ways import way_to
 from dicom_node.send.web import check_files
 from dicom_node.tls import client_context, server_context, web_context
-from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, print_json, settings_from
+from worker.cli.complete import destinations
 from worker.console.provider import IssuerError, Provider, secret_of
+from worker.console.shapes import Said
 from worker.notice_settings import WebhookSettings
 from worker.notices.telling import check_channel
 from worker.oidc_settings import OidcSettings
@@ -23,43 +27,75 @@ from worker.settings import ConsoleSettings, Settings
 from worker.wiring import open_node, prepare
 
 
-def check_config(config: Config = DEFAULT_CONFIG) -> None:
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at: ``state`` is ok, open (to be tried with ``echo``) or warn."""
+
+    state: str
+    what: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What check-config found in order; what is not in order ends it with a sentence."""
+
+    checked: tuple[Line, ...]
+
+
+MARKS = {"ok": "[green]ok[/]", "open": "  ", "warn": "[yellow]--[/]"}
+
+
+def check_config(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Check the settings, the ledger, the folders, the port and the network's weights; `echo` tries a destination."""
+    lines = []
+    for line in _checks(config):
+        lines.append(line)
+        if not as_json:
+            console.print(f"{MARKS[line.state]}  {line.what:<9}  {escape(line.found)}")
+    if as_json:
+        print_json(Checked(tuple(lines)))
+
+
+def _checks(config: Path) -> Iterator[Line]:
     settings = settings_from(config)
-    console.print(f"[green]ok[/]  settings   {escape(str(config))}")
+    yield Line("ok", "settings", str(config))
     prepare(settings)
-    console.print(f"[green]ok[/]  ledger     {escape(_without_password(settings.ledger.url))}")
+    yield Line("ok", "ledger", _without_password(settings.ledger.url))
     for name, folder in (("spool", settings.receive.spool), ("results", settings.worker.results)):
         _check_folder(name, folder)
-        console.print(f"[green]ok[/]  {name:<9}  {escape(str(folder))}")
+        yield Line("ok", name, str(folder))
     for kind, port in ports(settings.receive).items():
         _check_port(settings.receive.host, port, "receive")
-        console.print(f"[green]ok[/]  listener   {settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
+        yield Line("ok", "listener", f"{settings.receive.ae_title} on {settings.receive.host}:{port}, {kind}")
     _check_tls(settings)
-    _check_console(settings.console)
+    yield from _check_console(settings.console)
     node = open_node(settings, "check")
     for model in node.models.values():
         weights = f"weights {model.version}" if model.learned else "needs no weights"
-        console.print(f"[green]ok[/]  network    {model.title} ({weights})")
+        yield Line("ok", "network", f"{model.title} ({weights})")
     if settings.rules:
-        console.print(f"[green]ok[/]  rules      {escape(', '.join(rule.name for rule in settings.rules))}")
+        yield Line("ok", "rules", ", ".join(rule.name for rule in settings.rules))
     for name, destination in node.destinations.items():
-        console.print(_line_of(name, destination))
+        yield _line_of(name, destination)
     for channel in settings.notices.channels:
         check_channel(channel)
-        open_line = (
-            ", not encrypted" if isinstance(channel, WebhookSettings) and channel.url.startswith("http:") else ""
-        )
-        console.print(
-            f"    notices    {escape(f'{channel.name}{open_line}; try `thinslice notices test {channel.name}`')}"
-        )
+        in_clear = isinstance(channel, WebhookSettings) and channel.url.startswith("http:")
+        encrypted = ", not encrypted" if in_clear else ""
+        yield Line("open", "notices", f"{channel.name}{encrypted}; try `thinslice notices test {channel.name}`")
     if not node.destinations:
-        console.print("[yellow]--[/]  send       no destination is configured: results stay on this node")
+        yield Line("warn", "send", "no destination is configured: results stay on this node")
 
 
 def echo(
-    name: Annotated[str, typer.Argument(help="Name of a destination in the settings: a PACS, DICOMweb or folder.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a destination in the settings: a PACS, DICOMweb or folder.", autocompletion=destinations
+        ),
+    ],
     config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
 ) -> None:
     """Try a destination: whether a PACS answers C-ECHO, DICOMweb a query, whether a folder can be written."""
     settings = settings_from(config)
@@ -70,16 +106,19 @@ def echo(
         raise SettingsError(f"{config} names no destination {name!r}; it names: {known}")
     way = way_to(destination)
     way.echo(destination, settings.receive.ae_title, settings.send)
+    if as_json:
+        print_json(Said(f"{name} answers."))
+        return
     console.print(f"[green]ok[/]  {escape(f'{name}: {way.place(destination)} answers')}")
 
 
-def _line_of(name: str, destination: AnyDestination) -> str:
+def _line_of(name: str, destination: AnyDestination) -> Line:
     """What check-config says of a destination; SettingsError where a file that is named for it cannot be used."""
     way, open_line = way_to(destination), ""
     if isinstance(destination, WebDestination):
         check_files(destination)
         open_line = ", not encrypted" if destination.url.startswith("http:") else ""
-    return f"    {way.kind:<9}  {escape(f'{name}: {way.place(destination)}{open_line}; try `thinslice echo {name}`')}"
+    return Line("open", way.kind, f"{name}: {way.place(destination)}{open_line}; try `thinslice echo {name}`")
 
 
 def _check_folder(name: str, folder: Path) -> None:
@@ -98,26 +137,26 @@ def _check_tls(settings: Settings) -> None:
         client_context(settings.audit.syslog.tls)
 
 
-def _check_console(settings: ConsoleSettings) -> None:
+def _check_console(settings: ConsoleSettings) -> Iterator[Line]:
     if settings.port is None:
         return
     _check_port(settings.host, settings.port, "console")
-    console.print(f"[green]ok[/]  console    {settings.host}:{settings.port}")
+    yield Line("ok", "console", f"{settings.host}:{settings.port}")
     if not settings.is_local and not settings.by_tls:
-        console.print("[yellow]--[/]  console    others can read passwords on the way: use TLS, see settings.toml")
+        yield Line("warn", "console", "others can read passwords on the way: use TLS, see settings.toml")
     if settings.oidc is not None:
-        _check_issuer(settings.oidc)
+        yield _check_issuer(settings.oidc)
 
 
-def _check_issuer(settings: OidcSettings) -> None:
+def _check_issuer(settings: OidcSettings) -> Line:
     """SettingsError where one of its files cannot be used; a provider that does not answer may do so later."""
     secret_of(settings)
     web_context(None, None, settings.authorities)
     try:
         Provider(settings).published()
-        console.print(f"[green]ok[/]  login      {escape(settings.issuer)} answers")
     except IssuerError as error:
-        console.print(f"[yellow]--[/]  login      {escape(f'{settings.issuer}: {error} Nobody can log in by it')}")
+        return Line("warn", "login", f"{settings.issuer}: {error} Nobody can log in by it")
+    return Line("ok", "login", f"{settings.issuer} answers")
 
 
 def _check_port(host: str, port: int, table: str) -> None:

@@ -8,17 +8,23 @@ from rich.table import Table
 
 from dicom_node.ledger import commitment_requests, queries
 from worker.acts import ASKED
-from worker.cli.common import DEFAULT_CONFIG, Config, Reason, console, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, Reason, console, local, node_from, print_json
+from worker.console import answers
 
 COLOURS = {"reported": "green", "reporting": "cyan", "waiting": "blue", "parked": "yellow"}
 
 
 def list_commitments(
     config: Config = DEFAULT_CONFIG,
-    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.", min=1)] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """List what scanners asked this node to commit to, newest first, and whether they were told."""
-    found = queries.commitment_requests(node_from(config).database, limit=limit)
+    node = node_from(config)
+    if as_json:
+        print_json(answers.commitments_page(node, limit=limit))
+        return
+    found = queries.commitment_requests(node.database, limit=limit)
     if not found:
         console.print("No scanner has asked for storage commitment.")
         return

@@ -12,6 +12,7 @@ from rich.console import Console
 from dicom_node.errors import InputError
 from dicom_node.ledger import queries
 from dicom_node.ledger.queries import SeriesView
+from worker import as_json
 from worker.settings import Settings, load
 from worker.wiring import Node, open_node, prepare
 
@@ -23,6 +24,7 @@ Config = Annotated[
         "--config", "-c", envvar="THINSLICE_SETTINGS", help="The settings file.", show_default="settings.toml"
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as the console's API answers.")]
 SeriesKey = Annotated[str, typer.Argument(help="Number of the series, or the beginning of its SeriesInstanceUID.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 WhyAsked = Annotated[str, typer.Option("--reason", help="Why, for the audit trail.", prompt="Why")]
@@ -52,6 +54,11 @@ def find_series(node: Node, key: str) -> SeriesView:
         return exact[0]
     problem = "no series" if not found else f"{len(found)} series"
     raise InputError(f"{problem} begin with {key!r}; `thinslice jobs` lists them")
+
+
+def print_json(answer: object) -> None:
+    """An answer of the API, or any other dataclass, alone on stdout."""
+    typer.echo(as_json.dumped(answer, indent=1))
 
 
 def local(moment: datetime) -> str:

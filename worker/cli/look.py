@@ -13,8 +13,19 @@ from dicom_node.ledger.states import JobState
 from dicom_node.ledger.users import Role
 from worker import patients
 from worker.around import look_around
-from worker.cli.common import DEFAULT_CONFIG, Config, SeriesKey, console, find_series, local, node_from
+from worker.cli.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Config,
+    SeriesKey,
+    console,
+    find_series,
+    local,
+    node_from,
+    print_json,
+)
 from worker.cli.figures import figure_lines
+from worker.console import answers, facts
 from worker.notice_settings import Kind
 from worker.trial import describe
 from worker.troubles import OF_JOBS, Trouble, troubles_of
@@ -31,9 +42,12 @@ TOLD_OTHERWISE = {Kind.PAUSED, Kind.DESTINATION_DOWN, *OF_JOBS.values()}
 ADVICE = {Kind.COMMITMENT_UNTOLD: "; `thinslice commitments` lists them, `thinslice report` tries again"}
 
 
-def status(config: Config = DEFAULT_CONFIG) -> None:
+def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show what stands in the way of work, how many series are arriving and how many jobs are in each state."""
     node = node_from(config)
+    if as_json:
+        print_json(facts.now(node))
+        return
     for line in _obstacles(node):
         console.print(line)
     counts = queries.counts(node.database)
@@ -81,10 +95,15 @@ def _line_of(trouble: Trouble) -> str:
 def list_jobs(
     config: Config = DEFAULT_CONFIG,
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.", min=1)] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first: one job is one stack of thick slices to be restored."""
-    found = queries.jobs(node_from(config).database, state, limit)
+    node = node_from(config)
+    if as_json:
+        print_json(answers.jobs_page(node, state, limit=limit))
+        return
+    found = queries.jobs(node.database, state, limit)
     if not found:
         console.print("No jobs." if state is None else f"No jobs are {state}.")
         return
@@ -106,6 +125,7 @@ def show(
         typer.Option("--patient", help="Show whose images these are instead; the audit trail keeps it."),
     ] = False,
     reason: Annotated[str, typer.Option(help="With --patient: why, for the audit trail.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Show one series: what arrived, its jobs, where each result went, and everything that happened."""
     node = node_from(config)
@@ -113,6 +133,9 @@ def show(
     if patient:
         for called, value in patients.look(node, view.id, Role.ADMIN, reason).facts.items():
             console.print(f"{called:<17} {value or '–'}", markup=False)
+        return
+    if as_json:
+        print_json(answers.one_series(node, view.id))
         return
     console.print(f"[bold]series {view.id}[/]  {view.series_uid}")
     console.print(

@@ -28,6 +28,7 @@ from worker.cli import (
     quarantined,
     rules,
     run,
+    tokens,
     train,
     users,
 )
@@ -83,6 +84,7 @@ app.add_typer(notices.app, name="notices", rich_help_panel="See and act")
 app.add_typer(users.app, name="users", rich_help_panel="See and act")
 app.add_typer(audit.app, name="audit", rich_help_panel="See and act")
 app.add_typer(quarantined.app, name="quarantine", rich_help_panel="See and act")
+app.add_typer(tokens.app, name="tokens", rich_help_panel="See and act")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from dicom_node.retrieve.question import Question, Source
 from worker import log, priors, pulling
 from worker.cli.common import DEFAULT_CONFIG, Config, console, node_from
+from worker.cli.complete import destinations
 from worker.priors import Planned
 from worker.pulling import Outcome
 from worker.wiring import Node
@@ -22,7 +23,9 @@ said = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def pull(
-    pacs: Annotated[str, typer.Argument(help="Name of a PACS or DICOMweb service in the settings.")],
+    pacs: Annotated[
+        str, typer.Argument(help="Name of a PACS or DICOMweb service in the settings.", autocompletion=destinations)
+    ],
     patient_id: Annotated[str, typer.Option("--patient-id", help="Patient ID; it is neither logged nor kept.")] = "",
     study: Annotated[str, typer.Option(help="Study Instance UID.")] = "",
     series: Annotated[str, typer.Option(help="Series Instance UID, beside what names its study.")] = "",

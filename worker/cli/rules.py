@@ -15,7 +15,8 @@ from dicom_node.plans import Plan
 from dicom_node.records import SliceHeader
 from dicom_node.series.headers import Refusals, by_series, read_files, read_folder
 from worker import trial
-from worker.cli.common import DEFAULT_CONFIG, Config, console, find_series, node_from, settings_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, find_series, node_from, print_json, settings_from
+from worker.console import answers
 from worker.settings import Settings
 from worker.trial import Tried, action, describe, try_series, whole
 
@@ -58,9 +59,12 @@ def try_rules(
 
 
 @app.command("list")
-def list_rules(config: Config = DEFAULT_CONFIG) -> None:
+def list_rules(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """List the rules in the order in which they are asked."""
     settings = settings_from(config)
+    if as_json:
+        print_json(answers.rules_of(settings.rules))
+        return
     table = Table("rule", "for", "does", box=None)
     for rule in settings.rules:
         wanted = rule.model_dump(exclude_defaults=True, exclude={"name", "restore", "priority", *asdict(Plan())})

@@ -10,13 +10,15 @@ from rich.table import Table
 from dicom_node.errors import InputError
 from dicom_node.ledger import sessions, users
 from dicom_node.ledger.users import Role
-from worker.cli.common import DEFAULT_CONFIG, Config, console, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, local, node_from, print_json
+from worker.cli.complete import user_names
+from worker.console import answers
 from worker.console.accounts import FIRST_PASSWORD, first_password, hash_password
 from worker.console.names import user_name
 
 app = typer.Typer(help="The people who may use the console.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name that the user logs in with.")]
+Name = Annotated[str, typer.Argument(help="Name that the user logs in with.", autocompletion=user_names)]
 Password = Annotated[str, typer.Option(help="Asked for; better not given here.", show_default=False)]
 First = Annotated[
     bool, typer.Option("--first", help="Make a first password and show it: good for a week, to be replaced at once.")
@@ -26,7 +28,7 @@ Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 @app.command("add")
 def add(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="Name that the user logs in with.")],
     role: Annotated[Role, typer.Option(help="viewer looks, operator acts, admin sees to users.")] = Role.VIEWER,
     config: Config = DEFAULT_CONFIG,
     password: Password = "",
@@ -42,9 +44,13 @@ def add(
 
 
 @app.command("list")
-def list_users(config: Config = DEFAULT_CONFIG) -> None:
+def list_users(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show who may use the console."""
-    found = users.everyone(node_from(config).database)
+    node = node_from(config)
+    if as_json:
+        print_json(answers.users_of(node))
+        return
+    found = users.everyone(node.database)
     table = Table("name", "role", "", "comes by", "since", box=None)
     for item in found:
         since = item.created_at.astimezone().strftime("%Y-%m-%d")

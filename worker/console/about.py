@@ -15,9 +15,9 @@ from sr_engine.errors import EngineError
 from sr_engine.volume import ModelIdentity
 from worker import sbom
 from worker.console.asked import Asked
-from worker.console.office import Console, page
+from worker.console.office import Console, page, told
 from worker.shown_settings import shown
-from worker.wiring import engines
+from worker.wiring import Node, engines
 
 # What the card says of how the scans were that the weights have learned from, for people.
 COVERAGE = {
@@ -63,21 +63,42 @@ class ModelFact:
         return {COVERAGE.get(key, key): f"{low:g} to {high:g}" for key, (low, high) in known.items()}
 
 
+@dataclass(frozen=True)
+class About:
+    """Which program, which weights, made of what; ``trouble`` says why a network cannot restore."""
+
+    programs: dict[str, str]
+    packages: tuple[sbom.Package, ...]
+    models: tuple[ModelFact, ...]
+    trouble: str
+
+
 def about(console: Console, asked: Asked) -> Response:
     """Which program, which weights, on what."""
-    database = console.node.database
-    programs = {
+    models, trouble = models_of(console.node)
+    settings = shown(console.node.settings) if asked.may(Role.ADMIN) else {}
+    return page(
+        console, asked, "about.html",
+        programs=programs(console.node), packages=sbom.packages(), models=models, trouble=trouble,
+        settings=settings,
+    )  # fmt: skip
+
+
+def about_data(console: Console, _asked: Asked) -> Response:
+    """Which program, which weights, which packages."""
+    models, trouble = models_of(console.node)
+    return told(About(programs(console.node), tuple(sbom.packages()), tuple(models), trouble))
+
+
+def programs(node: Node) -> dict[str, str]:
+    """Which program, on what."""
+    database = node.database
+    return {
         "thinslice": importlib.metadata.version("thinslice"),
         "Python": sys.version.split()[0],
         "system": f"{platform.system()} {platform.machine()}",
         "ledger": f"{database.engine.dialect.name}, schema {migrations.revision(database.url)}",
     }
-    models, trouble = _models(console)
-    settings = shown(console.node.settings) if asked.may(Role.ADMIN) else {}
-    return page(
-        console, asked, "about.html", programs=programs, packages=sbom.packages(), models=models, trouble=trouble,
-        settings=settings,
-    )  # fmt: skip
 
 
 def bill(console: Console, _asked: Asked) -> Response:
@@ -87,13 +108,13 @@ def bill(console: Console, _asked: Asked) -> Response:
     return Response(sbom.bill(own), media_type="application/vnd.cyclonedx+json; version=1.6", headers=headers)
 
 
-def _models(console: Console) -> tuple[list[ModelFact], str]:
+def models_of(node: Node) -> tuple[list[ModelFact], str]:
     """The networks that restore, and why one cannot."""
     from sr_engine.networks.registry import shipped_weights  # torch takes seconds: other pages do without
 
-    settings, found = console.node.settings, []
+    settings, found = node.settings, []
     try:
-        models = console.node.models
+        models = node.models
     except EngineError as error:
         return [], str(error)
     for engine in engines(settings):

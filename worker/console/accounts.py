@@ -7,6 +7,7 @@ person replaces it, and that for a week.
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -16,9 +17,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from dicom_node.errors import InputError
-from dicom_node.ledger import issued, sessions, throttle, users
+from dicom_node.ledger import issued, sessions, throttle, tokens, users
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.sessions import SessionView
+from dicom_node.ledger.tokens import Program, TokenView
 from dicom_node.ledger.users import Credentials, Role
 from worker.console.issuer import IssuedPerson
 from worker.console.names import user_name
@@ -31,6 +33,10 @@ ALLOWED_OF_NAME, ALLOWED_OF_ADDRESS = 5, 20
 # Each hash takes 64 MiB and a good part of a core.
 HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 HASHER = PasswordHasher()
+# A token begins with it, so that one in a log or a leaked file is seen for what it is.
+MARK = "thinslice_"
+TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,39}")
+LONGEST_TOKEN_DAYS = 366.0
 REFUSED = "This name and this password do not belong together."
 FIRST_PASSWORD = timedelta(days=7)
 # No letter or digit that is easily taken for another.
@@ -39,6 +45,14 @@ LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 class LoginRefused(Exception):
     """A login that failed; the sentence tells no more than a stranger may know."""
+
+
+class TooOften(Exception):
+    """Somebody has to wait before the next try, ``wait_s`` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"Too many tokens were wrong: wait {wait_s:.0f} seconds, then try again.")
+        self.wait_s = wait_s
 
 
 def first_password() -> str:
@@ -54,6 +68,17 @@ def hash_password(password: str) -> str:
         )
     with HASHES_AT_ONCE:
         return HASHER.hash(password)
+
+
+def make_token(database: Database, user: str, name: str, role: Role, days: float) -> tuple[str, TokenView]:
+    """A token for a program, shown this once, and its entry. InputError where it cannot be made."""
+    plain = name.strip()
+    if not TOKEN_NAME.fullmatch(plain):
+        raise InputError("a token's name has 1 to 40 letters, digits, spaces, dots, dashes or @: name the program")
+    if not 0 < days <= LONGEST_TOKEN_DAYS:
+        raise InputError(f"a token holds for {LONGEST_TOKEN_DAYS:.0f} days at the most")
+    token = MARK + secrets.token_urlsafe(32)
+    return token, tokens.add(database, user, plain, _digest(token), role, days)
 
 
 class Accounts:
@@ -131,6 +156,15 @@ class Accounts:
         oidc = self._settings.oidc
         ways = ([""] if self._settings.passwords else []) + ([oidc.issuer] if oidc else [])
         return found if found and found.issuer in ways else None
+
+    def program(self, token: str, peer_ip: str) -> Program | None:
+        """Who comes with a token. None where it lets nobody in; TooOften where such were tried too often."""
+        found = tokens.find(self._database, _digest(token))
+        if found is None:
+            wait_s = throttle.attempt(self._database, {_digest("token", peer_ip): ALLOWED_OF_ADDRESS}, peer_ip)
+            if wait_s > 0:
+                raise TooOften(wait_s)
+        return found
 
     def logout(self, session: SessionView) -> None:
         """End a session."""

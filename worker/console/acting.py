@@ -7,12 +7,12 @@ from starlette.responses import Response, StreamingResponse
 
 from dicom_node.audit.export import Form
 from dicom_node.errors import DestinationError, InputError
-from dicom_node.ledger import browse, commitment_requests, switches, trail, workers
+from dicom_node.ledger import browse, commitment_requests, queries, switches, trail, workers
 from dicom_node.ledger.browse import SeriesFilter
 from dicom_node.send.ways import way_to
 from worker import acts, again, bulk, trail_acts
 from worker.console import facts
-from worker.console.asked import Asked
+from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, back, page
 from worker.console.trail_facts import audit_filter
 from worker.deeds import DEEDS, MOST_URGENT, Deed
@@ -33,7 +33,7 @@ def act(console: Console, asked: Asked) -> Response:
     """Do it to one series, or ask whether it is really meant."""
     name, number = asked.words["act"], asked.numbers["series"]
     if name not in DEEDS or browse.entry(console.node.database, number) is None:
-        raise InputError("there is no such series, or nothing of that kind can be done with one")
+        raise NotHere("there is no such series, or nothing of that kind can be done with one")
     return _act(console, asked, name, [number], f"/series/{number}")
 
 
@@ -54,7 +54,7 @@ def _act(console: Console, asked: Asked, name: str, numbers: Sequence[int], to: 
     if deed.why and not reason:
         return back(console, asked, to, f"Say why: {name} asks for a reason, which the audit trail keeps.")
     done = bulk.do(console.acting(asked), deed.wanting(asked.form), numbers, reason or acts.ASKED)
-    return back(console, asked, to, sentence(done.sentence))
+    return back(console, asked, to, sentence(done.sentence), ok=bool(done.said))
 
 
 def _ask(console: Console, asked: Asked, name: str, numbers: Sequence[int], to: str) -> Response:
@@ -147,18 +147,20 @@ def echo(console: Console, asked: Asked) -> Response:
     """Ask a destination whether it answers."""
     destination = console.node.destinations.get(asked.words["name"])
     if destination is None:
-        raise InputError("the settings name no such destination")
+        raise NotHere("the settings name no such destination")
     settings = console.node.settings
     try:
         way_to(destination).echo(destination, settings.receive.ae_title, settings.send)
     except DestinationError as error:
-        return back(console, asked, "/partners", f"✕ {sentence(str(error))}")
+        return back(console, asked, "/partners", f"✕ {sentence(str(error))}", ok=False)
     return back(console, asked, "/partners", f"✓ {destination.name} answers.")
 
 
 def report(console: Console, asked: Asked) -> Response:
     """Decide anew on a scanner's storage commitment request, and report to it again."""
     number, reason = asked.numbers["request"], asked.reason or acts.ASKED
+    if [item.id for item in queries.commitment_requests(console.node.database, limit=1, before=number + 1)] != [number]:
+        raise NotHere(f"there is no commitment request {number}")
     done = commitment_requests.retry(console.acting(asked).database, number, reason)
     said = f"Commitment request {number} is decided and reported again."
     return back(console, asked, "/partners", said if done else "Its report is on its way already.")
@@ -167,7 +169,8 @@ def report(console: Console, asked: Asked) -> Response:
 def verify(console: Console, asked: Asked) -> Response:
     """Follow the chain of the audit trail from its beginning, and its anchors."""
     verdict = trail_acts.verify(console.acting(asked))
-    return back(console, asked, "/audit", f"{'✕' if verdict.fault else '✓'} {sentence(verdict.sentence)}")
+    said = f"{'✕' if verdict.fault else '✓'} {sentence(verdict.sentence)}"
+    return back(console, asked, "/audit", said, ok=not verdict.fault)
 
 
 def export(console: Console, asked: Asked) -> Response:

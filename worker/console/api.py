@@ -1,51 +1,96 @@
 """The same facts for programs: JSON, Prometheus metrics, and whether the console is alive and ready."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
-from dicom_node.errors import InputError
-from dicom_node.ledger import browse
-from dicom_node.ledger.browse import PAGE, SeriesFilter
-from worker.console import facts, metrics, series_facts
-from worker.console.asked import Asked
-from worker.console.office import Console
-from worker.console.pages import number
-from worker.console.series_facts import as_json
+from dicom_node.ledger.browse import SeriesFilter
+from dicom_node.ledger.states import JobState
+from dicom_node.ledger.users import Role
+from worker import as_json
+from worker.console import acting, answers, facts, metrics
+from worker.console.asked import Asked, NotHere
+from worker.console.office import Console, Handler, told
+from worker.console.shapes import Failed
 from worker.console.trail_facts import audit_filter
 from worker.console.unready import unready
+from worker.console.wishes import AuditWish, JobsWish, PageWish, SeriesWish
+from worker.deeds import DEEDS
+from worker.wiring import Node
+
+
+def plain(gather: Callable[[Node], object]) -> Handler:
+    """The handler of an answer that asks for nothing more; it is described in the words of ``gather``."""
+
+    def handler(console: Console, _asked: Asked) -> Response:
+        return told(gather(console.node))
+
+    handler.__doc__ = gather.__doc__
+    return handler
 
 
 def now(console: Console, _asked: Asked) -> Response:
-    """What the first page shows."""
-    return JSONResponse(as_json(facts.now(console.node)))
+    """The node at one moment: counts by state, pace, what runs and what waits longest, and what is amiss."""
+    return told(facts.now(console.node))
 
 
 def series(console: Console, asked: Asked) -> Response:
-    """Series, newest first; ``next`` is the ``before`` of the following page."""
-    keys = ("state", "calling_ae", "text", "feedback")
-    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
-    found = browse.series_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
-    following = found[PAGE - 1].series.id if len(found) > PAGE else None
-    return JSONResponse({"series": [as_json(item) for item in series_facts.page_of(found[:PAGE])], "next": following})
+    """Series, newest first, page by page."""
+    wish = as_json.asked_for(SeriesWish, asked.query)
+    wanted = SeriesFilter(wish.state, wish.calling_ae, wish.text, feedback=wish.feedback)
+    return told(answers.series_page(console.node, wanted, wish.before))
 
 
 def one_series(console: Console, asked: Asked) -> Response:
-    """One series with its jobs, deliveries, images and history."""
-    found = series_facts.detail_of(console.node, asked.numbers["series"], drawn=False)
-    if found is None:
-        raise InputError(f"there is no series {asked.numbers['series']}")
-    content = as_json(found)
-    for item in content["instances"]:
-        del item["path"]
-    return JSONResponse(content)
+    """One series with its jobs, their steps and deliveries, its images and its history."""
+    return _found(answers.one_series(console.node, asked.numbers["series"]), f"series {asked.numbers['series']}")
+
+
+def jobs(console: Console, asked: Asked) -> Response:
+    """Jobs, newest first, page by page; a series that still arrives has none."""
+    wish = as_json.asked_for(JobsWish, asked.query)
+    return told(answers.jobs_page(console.node, JobState(wish.state) if wish.state else None, wish.before))
+
+
+def delivery(console: Console, asked: Asked) -> Response:
+    """One delivery, with what the other side answered for each image."""
+    number = asked.numbers["delivery"]
+    return _found(answers.delivery_outcomes(console.node, number), f"delivery {number}")
+
+
+def commitments(console: Console, asked: Asked) -> Response:
+    """Storage commitment requests of scanners, newest first, page by page."""
+    return told(answers.commitments_page(console.node, as_json.asked_for(PageWish, asked.query).before))
 
 
 def audit(console: Console, asked: Asked) -> Response:
-    """Rows of the audit trail, newest first."""
-    found = browse.audit_page(console.node.database, audit_filter(asked.query), number(asked, "before"), PAGE + 1)
-    following = found[PAGE - 1].seq if len(found) > PAGE else None
-    return JSONResponse({"rows": [as_json(item) for item in found[:PAGE]], "next": following})
+    """Rows of the audit trail, newest first, page by page."""
+    wish = as_json.asked_for(AuditWish, asked.query)
+    return told(answers.audit_page(console.node, audit_filter(asked.query), wish.before))
+
+
+def tokens(console: Console, asked: Asked) -> Response:
+    """Which programs may use the API: of everyone for an admin, else one's own. Never the tokens themselves."""
+    name = asked.session.user_name if asked.session and not asked.may(Role.ADMIN) else ""
+    return told(answers.tokens_of(console.node, name))
+
+
+def act_of(name: str) -> Handler:
+    """The handler of one of the acts on a series; it is described in the words of the act."""
+
+    def handler(console: Console, asked: Asked) -> Response:
+        return acting.act(console, replace(asked, words={**asked.words, "act": name}))
+
+    handler.__doc__ = DEEDS[name].act.__doc__
+    return handler
+
+
+def _found(answer: object | None, what: str) -> Response:
+    if answer is None:
+        raise NotHere(f"there is no {what}")
+    return told(answer)
 
 
 def healthy(_console: Console, _asked: Asked) -> Response:
@@ -60,15 +105,17 @@ def ready(console: Console, _asked: Asked) -> Response:
 
 
 def metrics_page(console: Console, asked: Asked) -> Response:
-    """Prometheus's text format, for those that the settings name."""
+    """Prometheus's text format, for those that the settings name, and whoever has a token or is logged in."""
     try:
         let_in = any(ip_address(asked.peer_ip) in network for network in console.settings.metrics_from)
     except ValueError:
         let_in = False
     # Behind a proxy that is not trusted everybody has the proxy's address.
     hidden = "x-forwarded-for" in asked.headers and not console.settings.trusted_proxies
-    if not let_in or hidden:
-        return JSONResponse({"error": "[console] metrics_from does not name this address"}, 403)
+    if asked.session is None and (not let_in or hidden):
+        return told(
+            Failed("[console] metrics_from does not name this address, and no token came with the request"), 403
+        )
     counts = console.tally.count(console.node.database)
     content, kind = metrics.exposed(facts.now(console.node), counts, asked.headers.get("accept", ""))
     return Response(content, media_type=kind)

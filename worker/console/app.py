@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -14,15 +15,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_node.errors import InputError, LedgerError, NodeError
-from worker.console.asked import Asked, Unreadable, bare, read
+from dicom_node.ledger.sessions import SessionView
+from worker import as_json
+from worker.console.accounts import TooOften
+from worker.console.asked import Asked, NotHere, Unreadable, bare, read
 from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, ME, Door
-from worker.console.office import STATIC, Console, problem
+from worker.console.office import STATIC, Console, problem, told
+from worker.console.shapes import Failed
 from worker.settings import ConsoleSettings
 
 log = structlog.get_logger()
@@ -38,6 +43,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+LONGEST_ADDRESS, LONGEST_HEADERS = 8 * 1024, 32 * 1024
 ASTRAY = {404: "There is no such page.", 405: "Nothing of that kind can be done here."}
 # What a first password opens: the page on which it is replaced, and the way out.
 WITH_FIRST = (ME, f"{ME}/password", "/logout")
@@ -70,11 +76,15 @@ def hosts(settings: ConsoleSettings) -> list[str]:
 def answer(console: Console, door: Door, asked: Asked) -> Response:
     """What the guard makes of a request: who asks, may they, did they mean it; then the handler's word."""
     try:
-        asked = replace(
-            asked, session=console.accounts.session(asked.cookies.get(console.cookie, ""), deed=not asked.live)
-        )
+        asked = _identified(console, asked)
         refusal = _refusal(console, door, asked)
-        return refusal or door.handler(console, asked)
+        return refusal or door.handler(console, _with_body(door, asked))
+    except TooOften as error:
+        response = _tell(console, door, asked, 429, str(error))
+        response.headers["Retry-After"] = str(math.ceil(error.wait_s))
+        return response
+    except NotHere as error:
+        return _tell(console, door, asked, 404, str(error))
     except InputError as error:
         return _tell(console, door, asked, 400, str(error))
     except LedgerError as error:
@@ -86,6 +96,28 @@ def answer(console: Console, door: Door, asked: Asked) -> Response:
         return _tell(console, door, asked, 500, "The console made a mistake. What it was stands in its log.")
 
 
+def _identified(console: Console, asked: Asked) -> Asked:
+    """Who asks: a program by its token, which is good for data alone, or a person by their cookie."""
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
+    if not asked.is_data or scheme.lower() != "bearer":
+        cookie = asked.cookies.get(console.cookie, "")
+        return replace(asked, session=console.accounts.session(cookie, deed=not asked.live))
+    program = console.accounts.program(token.strip(), asked.peer_ip)
+    if program is None:
+        return replace(asked, bad_token=True)
+    return replace(asked, session=SessionView("", program.user_name, program.role, ""), token=program.name)
+
+
+def _with_body(door: Door, asked: Asked) -> Asked:
+    """With what a program sent as its form. A program means what it asks for: nobody asks it again."""
+    if not asked.is_data or asked.method != "POST":
+        return asked
+    fields = vars(as_json.parsed(door.takes, asked.body)) if door.takes else {}
+    return replace(
+        asked, form={**{name: str(value) for name, value in fields.items() if value is not None}, "sure": "yes"}
+    )
+
+
 def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
     turned_away = _turned_away(console, door, asked)
     if turned_away is not None:
@@ -94,11 +126,13 @@ def _refusal(console: Console, door: Door, asked: Asked) -> Response | None:
         return _tell(
             console, door, asked, 403, "This form is too old, or did not come from this console. Load the page again."
         )
+    if asked.body and _media_type(asked) != "application/json":
+        return _tell(console, door, asked, 415, "Send JSON, with the Content-Type application/json.")
     return None
 
 
 def _turned_away(console: Console, door: Door, asked: Asked) -> Response | None:
-    if door.role is not None and asked.session is None:
+    if asked.bad_token or (door.role is not None and asked.session is None):
         return _ask_for_login(console, door, asked)
     if asked.session is not None and asked.session.is_first and door.role is not None and door.path not in WITH_FIRST:
         if door.is_data:
@@ -111,7 +145,8 @@ def _turned_away(console: Console, door: Door, asked: Asked) -> Response | None:
 
 def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
     if door.is_data or asked.live:
-        return JSONResponse({"error": "log in first"}, 401)
+        sentence = "This token lets nobody in." if asked.bad_token else "Log in first, or send a token."
+        return told(Failed(sentence), 401, {"WWW-Authenticate": "Bearer"} if door.is_data else None)
     if console.asks_for_first:
         return RedirectResponse(FIRST, 303)
     return RedirectResponse(LOGIN if asked.method == "POST" else f"{LOGIN}?next={quote(asked.path)}", 303)
@@ -119,21 +154,27 @@ def _ask_for_login(console: Console, door: Door, asked: Asked) -> Response:
 
 def _is_meant(asked: Asked) -> bool:
     """Whether a form came from a page of this session; before there is one, of this browser."""
+    if asked.token:
+        return True  # no browser sends one by itself
     expected = asked.session.csrf if asked.session else asked.cookies.get(FORM_COOKIE, "")
-    given = asked.form.get("csrf", "")
+    given = asked.headers.get("x-csrf", "") if asked.is_data else asked.form.get("csrf", "")
     return bool(expected) and hmac.compare_digest(given.encode(), expected.encode()) and asked.is_from_here
+
+
+def _media_type(asked: Asked) -> str:
+    return asked.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _tell(console: Console, door: Door, asked: Asked, status: int, sentence: str) -> Response:
     if door.is_data:
-        return JSONResponse({"error": sentence}, status)
+        return told(Failed(sentence), status)
     return problem(console, asked, status, sentence)
 
 
 def _endpoint(console: Console, door: Door) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            asked = await read(request, takes_file=door.takes_file)
+            asked = await read(request, is_data=door.is_data, takes_file=door.takes_file)
         except Unreadable as error:
             response = await run_in_threadpool(_tell, console, door, bare(request), error.status, str(error))
             response.headers["Connection"] = "close"  # what is left of the form is not read
@@ -169,8 +210,12 @@ def _astray(console: Console) -> Callable[[Request, HTTPException], Awaitable[Re
 
     async def handler(request: Request, error: HTTPException) -> Response:
         sentence = ASTRAY.get(error.status_code, error.detail)
+        if request.url.path.startswith("/api/"):
+            return told(Failed(sentence), error.status_code, error.headers)
         door = Door("GET", "", lambda console, asked: problem(console, asked, error.status_code, sentence), None)
-        return await run_in_threadpool(answer, console, door, bare(request))
+        response = await run_in_threadpool(answer, console, door, bare(request))
+        response.headers.update(error.headers or {})
+        return response
 
     return handler
 
@@ -193,4 +238,19 @@ class _Headed:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_headed)
+        crooked = _crooked(scope)
+        await (crooked or self._app)(scope, receive, send_headed)
+
+
+def _crooked(scope: Scope) -> Response | None:
+    """The answer to a request that no browser sends: not looked into, and hung up on."""
+    names = [name for name, _ in scope["headers"]]
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
+        status, sentence = 414, "The address is too long."
+    elif sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+        status, sentence = 431, "The headers are too long."
+    elif b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112 6.1: request smuggling
+        status, sentence = 400, "The request says twice how long it is."
+    else:
+        return None
+    return told(Failed(sentence), status, {"Connection": "close"})

@@ -1,7 +1,5 @@
 """Every address of the console, and the role it takes to enter: what is not in this table is not served."""
 
-from dataclasses import dataclass
-
 from dicom_node.ledger.users import Role
 from worker.console import (
     about,
@@ -16,35 +14,16 @@ from worker.console import (
     patient,
     people,
     sent_by_issuer,
+    token_pages,
     trying,
 )
+from worker.console.api_doors import API
+from worker.console.door import Door
 from worker.console.entering import FIRST, FORM_COOKIE, LOGIN
-from worker.console.office import RETURN, Handler
+from worker.console.office import RETURN
 from worker.console.own import ME
 
 __all__ = ["DOORS", "FIRST", "FORM_COOKIE", "LOGIN", "ME", "Door"]
-
-
-@dataclass(frozen=True)
-class Door:
-    """One address.
-
-    Attributes
-    ----------
-    role : Role or None
-        The least role; None lets in everybody, logged in or not.
-    is_data : bool
-        Answered to programs: errors are JSON, and nobody is led to the login page.
-    takes_file : bool
-        Its form brings a file, which is not read before it is known who brings it, and of few people at a time.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    role: Role | None
-    is_data: bool = False
-    takes_file: bool = False
 
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
@@ -95,11 +74,10 @@ DOORS = (
     Door("POST", "/users", people.add, ADMIN),
     Door("GET", "/users/{name}", people.one, ADMIN),
     Door("POST", "/users/{name}/{act}", people.act, ADMIN),
-    Door("GET", "/api/now", api.now, VIEWER, is_data=True),
-    Door("GET", "/api/series", api.series, VIEWER, is_data=True),
-    Door("GET", "/api/series/{series:int}", api.one_series, VIEWER, is_data=True),
-    Door("GET", "/api/audit", api.audit, VIEWER, is_data=True),
-    Door("GET", "/api/feedback", opinions.feedback_data, VIEWER, is_data=True),
+    Door("GET", "/tokens", token_pages.tokens_page, VIEWER),
+    Door("POST", "/tokens", token_pages.add, VIEWER),
+    Door("POST", "/tokens/{token:int}/revoke", token_pages.revoke, VIEWER),
+    *API,
     Door("GET", "/metrics", api.metrics_page, None, is_data=True),
     Door("GET", "/healthz", api.healthy, None, is_data=True),
     Door("GET", "/readyz", api.ready, None, is_data=True),

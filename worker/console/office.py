@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dicom_node.ledger.users import Role
+from worker import as_json
 from worker.console import words
 from worker.console.accounts import Accounts
 from worker.console.asked import Asked
 from worker.console.issuer import Issuer
 from worker.console.looking import Looks
 from worker.console.previews import Previews
+from worker.console.shapes import Said
 from worker.console.tally import Tally
 from worker.deeds import DEEDS
 from worker.settings import ConsoleSettings
@@ -72,7 +74,8 @@ class Console:
     def acting(self, asked: Asked) -> Node:
         """The node in the name of who asks, for the audit trail."""
         name = asked.session.user_name if asked.session else "nobody"
-        return replace(self.node, database=self.node.database.acting_as(f"user {name}"))
+        actor = f"token {asked.token} of {name}" if asked.token else f"user {name}"
+        return replace(self.node, database=self.node.database.acting_as(actor))
 
     @property
     def asks_for_first(self) -> bool:
@@ -134,8 +137,15 @@ def problem(console: Console, asked: Asked, status: int, sentence: str) -> Respo
     return page(console, asked, "problem.html", status, sentence=sentence)
 
 
-def back(console: Console, asked: Asked, to: str, sentence: str) -> Response:
-    """After a deed: to a page that says what came of it."""
+def told(answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A dataclass as JSON."""
+    return Response(as_json.dumped(answer), status, headers, media_type="application/json")
+
+
+def back(console: Console, asked: Asked, to: str, sentence: str, *, ok: bool = True) -> Response:
+    """After a deed: to a page that says what came of it; a program is told at once, and whether it is good news."""
+    if asked.is_data:
+        return told(Said(sentence, ok))
     if asked.session is not None:
         console.notes.leave(asked.session.token_sha256, sentence)
     return RedirectResponse(to, 303)

@@ -1,19 +1,30 @@
 """What people think of derived series: said on a series' page by anyone who may look, counted on another."""
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dicom_node.errors import InputError
 from dicom_node.ledger import feedback, queries
 from dicom_node.ledger.feedback import PAGE, Fault, Opinion, OpinionFilter, Verdict
+from worker import as_json
 from worker.console.asked import Asked
-from worker.console.office import Console, back, page
+from worker.console.office import Console, back, page, told
 from worker.console.pages import number
-from worker.console.series_facts import as_json
-from worker.feedback import FAULTS, Line, Span, summary
+from worker.console.wishes import FeedbackWish
+from worker.feedback import FAULTS, Line, Span, Summary, summary
 
 LONGEST = 64
+
+
+@dataclass(frozen=True)
+class FeedbackPage:
+    """What was thought of results: counted, and as it was said, newest first."""
+
+    summary: Summary
+    said: tuple[Opinion, ...]
+    next: str | None
 
 
 def feedback_page(console: Console, asked: Asked) -> Response:
@@ -30,10 +41,13 @@ def feedback_page(console: Console, asked: Asked) -> Response:
 
 
 def feedback_data(console: Console, asked: Asked) -> Response:
-    """The same for programs; ``next`` is the ``before`` of the following page of what was said."""
-    found, older = _said(console, asked, _wanted(asked))
-    counted = as_json(summary(console.node.database, _span(asked)))
-    return JSONResponse({"summary": counted, "said": [as_json(item) for item in found], "next": older})
+    """How many results were accepted and rejected, by scanner and model; and what was said, page by page."""
+    as_json.asked_for(FeedbackWish, asked.query)
+    wanted = _wanted(asked)
+    found, older = _said(console, asked, wanted)
+    query = {key: value for key, value in vars(wanted).items() if value}
+    following = f"/api/feedback?{urlencode({**query, 'by': _span(asked), 'before': older})}" if older else None
+    return told(FeedbackPage(summary(console.node.database, _span(asked)), tuple(found), following))
 
 
 def give(console: Console, asked: Asked) -> Response:

@@ -12,14 +12,13 @@ from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
 from worker import patients
 from worker.console import facts, series_facts
-from worker.console.asked import Asked
+from worker.console.answers import REFUSED
+from worker.console.asked import Asked, NotHere
 from worker.console.cuts import PLANES
 from worker.console.office import Console, page
 from worker.console.painting import SCALE, WINDOWS
 from worker.console.trail_facts import as_query, audit_filter
 from worker.feedback import FAULTS
-
-REFUSED = "association.refused"
 
 
 def now(console: Console, asked: Asked) -> Response:
@@ -46,7 +45,7 @@ def detail(console: Console, asked: Asked) -> Response:
     """One series in full."""
     found = series_facts.detail_of(console.node, asked.numbers["series"])
     if found is None:
-        raise InputError(f"there is no series {asked.numbers['series']}")
+        raise NotHere(f"there is no series {asked.numbers['series']}")
     running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
     return page(
         console, asked, "detail.html", detail=found, series=found.series, running=running, said=found.feedback,
@@ -60,7 +59,7 @@ def picture(console: Console, asked: Asked) -> Response:
     """A cut through the middle of a job's thick or thin slices, or of what lies between them."""
     job = queries.job_by_id(console.node.database, asked.numbers["job"])
     if job is None or job.series_id != asked.numbers["series"]:
-        raise InputError("there is no such job")
+        raise NotHere("there is no such job")
     plane, kind = asked.words["plane"], asked.words["kind"]
     content = console.previews.picture(console.node, job, plane, kind, _window(asked))
     console.looks.note(console.acting(asked), asked, job.series_id)

@@ -1,6 +1,5 @@
 """What the pages of series show, as data; /api shows the same. Nothing of it names a patient."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -192,12 +191,3 @@ def _rest(job: JobFact, reached: set[str]) -> list[Step]:
     if job.state == "verified":
         return []
     return [Step(name, "now" if not index else "next", None, None) for index, name in enumerate(missing)]
-
-
-def as_json(facts: Any) -> Any:
-    """Facts as JSON takes them: moments in ISO 8601."""
-    return json.loads(json.dumps(asdict(facts), default=_text))
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -25,7 +25,7 @@ def test_now_and_series_are_what_the_pages_show(viewer: Visitor, node: Node) -> 
     assert len(full["instances"]) == 4
     assert "/spool" not in json.dumps(full)
     assert json.loads(viewer.get("/api/audit?event=job.restored").text)["rows"][0]["subject"] == "job:1"
-    assert viewer.get("/api/series/9").status == 400
+    assert viewer.get("/api/series/9").status == 404
 
 
 def test_metrics_are_for_those_that_the_settings_name(stranger: Visitor, node: Node, tmp_path: Path) -> None:

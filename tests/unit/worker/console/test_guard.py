@@ -18,7 +18,7 @@ GUARDED = [door for door in DOORS if door.role is not None]
 OPEN = {"/login", "/first", "/oidc/begin", "/oidc/back", "/healthz", "/readyz", "/metrics"}
 EXAMPLES = {
     "{series:int}": "1", "{job:int}": "1", "{act}": "cancel", "{name}": "main",
-    "{request:int}": "1", "{plane}": "coronal", "{kind}": "thin",
+    "{request:int}": "1", "{delivery:int}": "1", "{token:int}": "1", "{plane}": "coronal", "{kind}": "thin",
 }  # fmt: skip
 
 
