@@ -6,11 +6,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse
-from dicom_node.ledger.browse import PAGE, SeriesFilter
+from dicom_node.ledger.browse import PAGE
 from worker.console import facts, metrics, series_facts
 from worker.console.asked import Asked
 from worker.console.office import Console
 from worker.console.pages import number
+from worker.console.searching import search_of
 from worker.console.series_facts import as_json
 from worker.console.trail_facts import audit_filter
 from worker.console.unready import unready
@@ -22,12 +23,16 @@ def now(console: Console, _asked: Asked) -> Response:
 
 
 def series(console: Console, asked: Asked) -> Response:
-    """Series, newest first; ``next`` is the ``before`` of the following page."""
-    keys = ("state", "calling_ae", "text", "feedback")
-    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
-    found = browse.series_page(console.node.database, wanted, number(asked, "before"), PAGE + 1)
-    following = found[PAGE - 1].series.id if len(found) > PAGE else None
-    return JSONResponse({"series": [as_json(item) for item in series_facts.page_of(found[:PAGE])], "next": following})
+    """Series by any order and filter; ``next`` is the ``before`` of the following page, ``previous`` the ``after``."""
+    search = search_of(asked)
+    leaf = browse.series_leaf(console.node.database, search.wanted, search.order, search.beside, back=search.back)
+    return JSONResponse(
+        {
+            "series": [as_json(item) for item in series_facts.page_of(leaf.entries)],
+            "next": leaf.older and str(leaf.older),
+            "previous": leaf.newer and str(leaf.newer),
+        }
+    )
 
 
 def one_series(console: Console, asked: Asked) -> Response:
