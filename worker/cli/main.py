@@ -19,6 +19,7 @@ from worker.cli import (
     commitments,
     experiment,
     files,
+    log,
     look,
     notices,
     opinion,
@@ -60,6 +61,7 @@ def _root(
 for room, panel in (
     (run, "Run the node"),
     (look, "See and act"),
+    (log, "See and act"),
     (act, "See and act"),
     (opinion, "See and act"),
     (pull, "See and act"),

@@ -118,6 +118,7 @@ def page(console: Console, asked: Asked, template: str, status: int = 200, **fac
     content = console.templates.get_template(template).render(
         layout="inside.html" if asked.live else "layout.html",
         ae_title=console.node.settings.receive.ae_title,
+        keeps_log=console.node.settings.worker.logs is not None,
         path=asked.path,
         session=session,
         operates=asked.may(Role.OPERATOR),
