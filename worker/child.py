@@ -26,7 +26,7 @@ from dicom_node.ledger import jobs
 from dicom_node.ledger.jobs import Claim
 from dicom_node.ledger.states import JobState
 from sr_engine.errors import DeviceLost
-from worker.log import configure
+from worker.log_files import begin
 from worker.owner import is_gone, this_owner
 from worker.settings import Settings
 from worker.steps.restore import restore_next
@@ -131,20 +131,21 @@ def _kill(child: BaseProcess, taken: _Taken | None) -> None:
 def _settle(node: Node, taken: _Taken, end: End, exit_code: int | None) -> None:
     """Say in the ledger what became of a job whose child could not."""
     claim, limits = taken.claim, node.settings.worker
+    about = {"job": claim.job_id, "series": claim.series_id}
     with contextlib.suppress(LedgerError):  # finished at the last moment; or the ledger is away and the lease will end
         match end:
             case End.DIED:
-                log.error("the restoring process died", job=claim.job_id, exit_code=exit_code)
+                log.error("the restoring process died", **about, exit_code=exit_code)
                 jobs.expire(node.database, lambda owner: owner == taken.owner, limits.deaths_allowed)
             case End.TOO_LONG:
                 reason = (
                     f"restoring took longer than {limits.job_limit_s:g} s and was ended: find out why, or raise "
                     "[worker].job_limit_s, then retry"
                 )
-                log.error("job took too long", job=claim.job_id, limit_s=limits.job_limit_s)
+                log.error("job took too long", **about, limit_s=limits.job_limit_s)
                 jobs.end(node.database, claim, JobState.FAILED, reason)
             case End.STOPPED:
-                log.info("job given back, the worker stops", job=claim.job_id)
+                log.info("job given back, the worker stops", **about)
                 jobs.give_back(node.database, claim, "the worker was stopped; queued again", 0, counted=False)
 
 
@@ -154,7 +155,7 @@ def _in_child(work: Work, settings: Settings, model_digests: Set[str], parent: "
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_the_worker, name="parent", daemon=True).start()
     _limit_this_process(settings.worker.memory_limit_mb)
-    configure(settings.worker.log_format)
+    begin(settings.worker, "restorer")
     try:
         work(open_node(settings, "restorer"), model_digests, lambda claim: parent.send(_Taken(this_owner(), claim)))
     except DeviceLost:

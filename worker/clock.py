@@ -119,7 +119,9 @@ class Clock:
             self.last_tick = time.monotonic()
             try:
                 judge_series(self._node, series_id)
-            except Exception:
+            except Exception as error:
+                kind = type(error).__name__
+                log.warning("the series could not be judged now, it is tried again", series=series_id, error=kind)
                 receipts.look_again(self._node.database, series_id, self._node.settings.series.quiet_s)
                 raise
 

@@ -98,6 +98,7 @@ class Hands:
 
     @contextmanager
     def _hand(self, kind: Kind) -> Iterator[None]:
+        structlog.contextvars.clear_contextvars()  # of what this thread did before
         with self._changed:
             self._in_hand[kind] += 1
         try:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, StringConstraints, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import SettingsError
@@ -58,6 +58,9 @@ class WorkerSettings(Table):
     hold_unfamiliar: bool = True
     rescan_s: Annotated[float, Field(gt=0)] = 60.0
     log_format: Literal["text", "json"] = "text"
+    logs: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = Path("var/logs")
+    log_mb: Annotated[float, Field(gt=0)] = 10.0
+    log_files: Annotated[int, Field(ge=1)] = 5
 
 
 class RetentionSettings(Table):
@@ -217,7 +220,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         update={"spool": base / settings.receive.spool, "tls": _anchored_tls(settings.receive.tls, base)}
     )
     send = _anchored_send(settings.send, base)
-    worker = settings.worker.model_copy(update={"results": base / settings.worker.results})
+    logs = settings.worker.logs and base / settings.worker.logs
+    worker = settings.worker.model_copy(update={"results": base / settings.worker.results, "logs": logs})
     weights = settings.engine.weights and base / settings.engine.weights
     engine = settings.engine.model_copy(update={"weights": weights})
     scheme, separator, file = settings.ledger.url.partition(":///")

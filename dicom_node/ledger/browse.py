@@ -6,12 +6,11 @@ Pages begin after a key, not after a count of rows: the thousandth costs as much
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Connection, select
 
 from dicom_node.ledger import feedback as opinions
-from dicom_node.ledger import trail
+from dicom_node.ledger import series_search, trail
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import (
@@ -23,30 +22,12 @@ from dicom_node.ledger.queries import (
     deliveries_query,
     jobs_query,
 )
-from dicom_node.ledger.states import JobState, SeriesState
-from dicom_node.ledger.tables import audit, delivery, feedback, instance, job, job_instance, series
+from dicom_node.ledger.series_search import Choices, Key, Order
+from dicom_node.ledger.series_search import SeriesFilter as SeriesFilter
+from dicom_node.ledger.tables import audit, delivery, instance, job, job_instance, series
 
 PAGE = 50
-
-
-@dataclass(frozen=True)
-class SeriesFilter:
-    """Which series are asked for; what is empty is not asked for.
-
-    Attributes
-    ----------
-    state : str
-        ``receiving``, or the state of one of its jobs.
-    text : str
-        The number of a series, or the beginning of its SeriesInstanceUID.
-    feedback : str
-        ``accepted`` or ``rejected``: what people think of one of its results.
-    """
-
-    state: str = ""
-    calling_ae: str = ""
-    text: str = ""
-    feedback: str = ""
+NEWEST = Order()
 
 
 @dataclass(frozen=True)
@@ -57,6 +38,15 @@ class SeriesEntry:
     jobs: tuple[JobView, ...]
     deliveries: dict[int, tuple[DeliveryView, ...]]
     feedback: dict[int, Opinion] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SeriesLeaf:
+    """A page of series; ``newer`` and ``older`` are the keys that the pages beside it end and begin at, if any are."""
+
+    entries: tuple[SeriesEntry, ...]
+    newer: Key | None
+    older: Key | None
 
 
 @dataclass(frozen=True)
@@ -105,14 +95,37 @@ class AuditEntry:
 
 
 def series_page(
-    database: Database, wanted: SeriesFilter, before: int | None = None, limit: int = PAGE
+    database: Database,
+    wanted: SeriesFilter,
+    before: int | Key | None = None,
+    limit: int = PAGE,
+    order: Order = NEWEST,
+    *,
+    back: bool = False,
 ) -> list[SeriesEntry]:
-    """Series, newest first, with numbers below ``before``."""
-    columns = [series.c[name] for name in SeriesView.__annotations__]
+    """Series in an order, the newest first: those after the key ``before``, or with ``back`` those that lead to it."""
     with database.reading() as connection:
-        query = select(*columns).where(*_conditions(database, wanted, before))
-        found = [SeriesView(**row) for row in connection.execute(_newest(query, wanted, limit)).mappings()]
-        return _with_jobs(connection, found)
+        beside = Key(None, before) if isinstance(before, int) else before
+        return _entries(connection, series_search.find(connection, wanted, order, beside, limit, back=back))
+
+
+def series_leaf(
+    database: Database, wanted: SeriesFilter, order: Order, beside: Key | None, *, back: bool = False
+) -> SeriesLeaf:
+    """A page of series with the keys of those beside it."""
+    with database.reading() as connection:
+        found = series_search.find(connection, wanted, order, beside, PAGE + 1, back=back)
+        more = len(found) > PAGE
+        keys = found[-PAGE:] if back else found[:PAGE]
+        older = keys[-1] if keys and (more or back) else None
+        newer = keys[0] if keys and (more if back else beside is not None) else None
+        return SeriesLeaf(tuple(_entries(connection, keys)), newer, older)
+
+
+def series_choices(database: Database) -> Choices:
+    """Names that series can be filtered by."""
+    with database.reading() as connection:
+        return series_search.choices(connection)
 
 
 def entry(database: Database, series_id: int) -> SeriesEntry | None:
@@ -167,37 +180,13 @@ def history_of(database: Database, one: SeriesEntry) -> list[AuditView]:
     return audit_of(database, subjects)
 
 
-def _conditions(database: Database, wanted: SeriesFilter, before: int | None) -> list[ColumnElement[bool]]:
-    conditions = [] if before is None else [series.c.id < before]
-    if wanted.calling_ae:
-        conditions.append(series.c.calling_ae == wanted.calling_ae)
-    if wanted.text:
-        conditions.append(_named(database, wanted.text))
-    if wanted.state == SeriesState.RECEIVING:
-        conditions.append(series.c.state == SeriesState.RECEIVING)
-    if wanted.feedback:
-        said = select(feedback.c.series_id).where(feedback.c.latest, feedback.c.verdict == wanted.feedback)
-        conditions.append(series.c.id.in_(said))
-    return conditions
-
-
-def _newest(query: Select[Any], wanted: SeriesFilter, limit: int) -> Select[Any]:
-    """Order and limit; for a state of jobs along their index, so that a rare one among many is found at once."""
-    if wanted.state not in {str(item) for item in JobState}:
-        return query.order_by(series.c.id.desc()).limit(limit)
-    joined = series.join(job, job.c.series_id == series.c.id)
-    ordered = query.select_from(joined).where(job.c.state == wanted.state).distinct()
-    return ordered.order_by(series.c.id.desc()).limit(limit)
-
-
-def _named(database: Database, text: str) -> ColumnElement[bool]:
-    """By number, or by the beginning of the UID: digits and dots sort alike in every database's bytes."""
-    if text.isdecimal() and len(text) < 10:
-        return series.c.id == int(text)
-    uid = series.c.series_uid
-    if database.engine.dialect.name == "postgresql":
-        uid = uid.collate("C")  # type: ignore[assignment]
-    return (uid >= text) & (uid < text + "\x7f")
+def _entries(connection: Connection, keys: Sequence[Key]) -> list[SeriesEntry]:
+    """The series of these keys, in their order."""
+    columns = [series.c[name] for name in SeriesView.__annotations__]
+    numbers = [item.series_id for item in keys]
+    rows = connection.execute(select(*columns).where(series.c.id.in_(numbers))).mappings()
+    found = {row["id"]: SeriesView(**row) for row in rows}
+    return _with_jobs(connection, [found[number] for number in numbers if number in found])
 
 
 def _with_jobs(connection: Connection, found: Sequence[SeriesView]) -> list[SeriesEntry]:

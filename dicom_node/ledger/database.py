@@ -117,9 +117,13 @@ def _open(url: str) -> Engine:
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
-    """A process that froze in its turn must not stop the others for ever: the server ends its transaction."""
+    """A process that froze in its turn must not stop the others for ever: the server ends its transaction.
+
+    Each query wants few rows along an index: helpers would begin to read what nobody asks for.
+    """
     connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
     connection.execute(f"SET idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S // 2}s'")
+    connection.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()
 
 

@@ -34,6 +34,7 @@ class Claim:
     job_key: str
     fence: int
     attempt: int
+    series_id: int
     series_uid: str
     model_digest: str
     source_paths: tuple[tuple[str, str], ...]
@@ -148,7 +149,7 @@ def restored(
         now = database_now(connection)
         values = {
             "result": str(result.folder), "derived_series_uid": result.series_instance_uid,
-            "thin_slices": result.thin_slices, "figures": figures, "progress": 1.0,
+            "thin_slices": result.thin_slices, "figures": figures, "seconds": figures.get("seconds"), "progress": 1.0,
         }  # fmt: skip
         if doubt:
             _leave_running(connection, database.actor, now, claim_, JobState.HELD, doubt, values)
@@ -212,6 +213,7 @@ def _claim_of(connection: Connection, taken: RowMapping) -> Claim:
         job_key=taken["job_key"],
         fence=taken["fence"],
         attempt=taken["attempt"],
+        series_id=taken["series_id"],
         series_uid=uid,
         model_digest=taken["model_digest"],
         source_paths=tuple((row.path, row.sha256) for row in rows),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, s
 
 from dicom_node.ledger.database import Database, database_now
 from dicom_node.ledger.jobs import NOWHERE
+from dicom_node.ledger.series_search import distinct
 from dicom_node.ledger.states import DeliveryState, JobState, SeriesState
 from dicom_node.ledger.tables import audit, delivery, job, series
 
@@ -131,13 +132,8 @@ def running(database: Database) -> list[Running]:
 
 def scanners(database: Database) -> list[Scanner]:
     """Every AE title that ever sent something, the most recent first; one step along the index for each."""
-    first = select(func.min(series.c.calling_ae).label("ae_title")).cte("titles", recursive=True)
-    following = (
-        select(func.min(series.c.calling_ae)).where(series.c.calling_ae > first.c.ae_title).correlate(first)
-    ).scalar_subquery()
-    titles = first.union_all(select(following).where(first.c.ae_title.is_not(None)))
     with database.reading() as connection:
-        names = connection.execute(select(titles.c.ae_title).where(titles.c.ae_title.is_not(None))).scalars().all()
+        names = distinct(connection, series.c.calling_ae)
         found = [_last_of(connection, name) for name in names]
     return sorted(found, key=lambda item: item.last_heard_at, reverse=True)
 

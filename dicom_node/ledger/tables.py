@@ -66,6 +66,10 @@ series = Table(
     Index(None, "state", "due_at"),
     Index(None, "calling_ae", "id"),
     Index(None, "calling_ae", "last_heard_at"),
+    Index(None, "last_heard_at", "id"),
+    # for the beginning of a UID, whatever the database's language sorts first
+    Index(None, "series_uid", postgresql_ops={"series_uid": "text_pattern_ops"}),
+    Index(None, "study_uid", postgresql_ops={"study_uid": "text_pattern_ops"}),
 )
 
 instance = Table(
@@ -106,6 +110,7 @@ job = Table(
     Column("derived_series_uid", String(64)),
     Column("thin_slices", Integer),
     Column("figures", JSON, comment="self-check and timing"),
+    Column("seconds", Float, comment="that the latest restoration took, as in the figures"),
     Column("priority", Integer, nullable=False, server_default="0", comment="1 for STAT; a higher one goes first"),
     Column("purged_at", UTCDateTime, comment="when its result was removed"),
     Column("created_at", UTCDateTime, nullable=False),
@@ -116,6 +121,8 @@ job = Table(
     Index(None, "state", "series_id"),
     Index(None, "rule", "created_at"),
     Index(None, "state", "id"),
+    Index(None, "seconds", "series_id"),
+    Index(None, "model_name", "series_id"),
 )
 
 job_instance = Table(
@@ -138,6 +145,7 @@ delivery = Table(
     Column("updated_at", UTCDateTime, nullable=False),
     *_claim_columns(),
     UniqueConstraint("job_id", "destination"),
+    Index(None, "destination", "job_id"),
     Index(None, "state", "due_at"),
 )
 

@@ -1,6 +1,9 @@
 """The console of a real node in a real browser, with real small jobs: from the first token to a released result."""
 
+import os
 import re
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from pydicom import dcmread
 
 from deploy.demo.sender import send
-from dicom_node.ledger import queries, users
+from dicom_node.ledger import queries, switches, users
 from dicom_node.ledger.users import Role
 from tests import servers
 from tests.browser import DESK, LIMIT_MS, PHONE, WALL, Window, chromium, window
@@ -26,14 +30,27 @@ PAGES = (
     "/", "/series", "/series/1", "/held", "/workers", "/partners", "/rules", "/feedback", "/audit", "/notices",
     "/about", "/users", "/me",
 )  # fmt: skip
+# Notes what a series' line shows, whenever the page changes.
+WATCH = """() => {
+  const seen = {states: [], bars: [], estimates: []};
+  window.seen_of_%(number)d = seen;
+  const note = (list, value) => value !== undefined && list.at(-1) !== value && list.push(value);
+  new MutationObserver(() => {
+    const line = document.querySelector("#series-%(number)d .states");
+    note(seen.states, line?.querySelector(".chip")?.lastChild.data);
+    note(seen.bars, line?.querySelector("progress")?.getAttribute("value"));
+    note(seen.estimates, line?.querySelector(".eta")?.textContent);
+  }).observe(document.getElementById("main"), {subtree: true, childList: true, characterData: true, attributes: true});
+}"""
 SCRIPT = "<img src=x onerror=document.title='taken'>"
 
 
 @dataclass
 class Place:
-    """A node with its console, and a browser."""
+    """A node with its console, its PACS, and a browser."""
 
     node: Node
+    pacs: servers.Pacs
     folder: Path
     browser: Browser
     console_port: int
@@ -43,26 +60,34 @@ class Place:
         return f"http://{HOST}:{self.console_port}"
 
     def scan(self, number: int) -> None:
-        """Send a small chest of nine slices."""
+        """Send a small chest of nine slices; the first one so that the network restores it, which takes seconds."""
         thick = chest(shape=(41, 64, 64), pixel_mm=5.4).thick
         images = write_dicom(thick, self.folder / f"scan{number}", series_uid=f"{ROOT}.{number}", seed=number)
+        for path in images if number == 1 else ():
+            image = dcmread(path)
+            image.ProtocolName = "SLOW"
+            image.save_as(path)
         assert send(images, HOST, self.node.port, AE_TITLE, lambda _: None) == []
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A node whose first restoration dies, once, and for good."""
+    """A node whose second restoration dies, once, and for good."""
     folder = tmp_path_factory.mktemp("place")
     port = servers.free_port()
     extra = {
         "console": f'port = {port}\npreviews = "{folder}/previews"',
         "worker": f'results = "{folder}/results"\ndeaths_allowed = 1',
         "series": "quiet_s = 2.0\nquiet_released_s = 2.0",
+        "[rules]": 'name = "by the network"\nprotocol = "SLOW"\nnetwork = "tvsrn_v2"',
+        "[ rules ]": 'name = "the others"',
     }
     with ExitStack() as stack:
         pacs = stack.enter_context(servers.qrscp(folder / "pacs"))
         crash = {"THINSLICE_CRASH": f"restore.computed:{folder}/died", "OMP_NUM_THREADS": "1"}
-        place = Place(Node(folder / "node", pacs, extra=extra, environment=crash), folder, None, port)  # type: ignore[arg-type]
+        (folder / "died").touch()  # the first series is spared
+        node = Node(folder / "node", pacs, extra=extra, environment=crash)
+        place = Place(node, pacs, folder, None, port)  # type: ignore[arg-type]
         stack.callback(place.node.stop)
         place.node.start()
         place.browser = stack.enter_context(chromium())
@@ -88,25 +113,74 @@ def see(opened: Window, selector: str, text: str) -> None:
     expect(opened.page.locator(selector).first).to_contain_text(text, timeout=LIMIT_MS)
 
 
+def watched(opened: Window, number: int) -> dict[str, list[str]]:
+    """What was seen of a series since ``watch``: states, places of its progress bar, and estimates, as they came."""
+    found: dict[str, list[str]] = opened.page.evaluate(f"window.seen_of_{number}")
+    return found
+
+
+def watch(opened: Window, number: int) -> None:
+    """Note every change of a series' line while the page refreshes itself."""
+    opened.page.evaluate(WATCH % {"number": number})
+
+
+def test_a_series_is_watched_until_it_is_verified_and_looked_at(place: Place, admin: Window) -> None:
+    """In one go, without reloading: what lasts too short to be seen is held up for a moment."""
+    admin.open("/series")
+    watch(admin, 1)
+    ledger, pacs = place.node.ledger(), place.pacs.pid
+    switches.pause(ledger, "to see it queued")
+    place.scan(1)
+    see(admin, "#series-1 .chip", "receiving")
+    see(admin, "#series-1 .chip", "queued")
+    os.kill(pacs, signal.SIGSTOP)
+    try:
+        switches.resume(ledger, "seen")
+        see(admin, "#series-1 .chip", "running")
+        see(admin, "#series-1 .chip", "sending")
+    finally:
+        os.kill(pacs, signal.SIGCONT)
+    see(admin, "#series-1 .chip", "verified")
+    seen = watched(admin, 1)
+    way = ["receiving", "queued", "running", "restored", "sending", "sent", "verified"]
+    assert seen["states"] == [state for state in way if state in seen["states"]]
+    assert {"receiving", "queued", "running", "sending", "verified"} <= set(seen["states"])
+    assert len(seen["bars"]) > 1
+    assert seen["bars"] == sorted(seen["bars"], key=float)
+    assert any("left" in estimate for estimate in seen["estimates"])
+    admin.page.click("#series-1 a")
+    see(admin, "h1 .chip", "verified")
+    see(admin, ".steps li:last-child", "verified")
+    figure = admin.page.locator("[data-compare]").first
+    figure.locator("input").fill("20")
+    assert figure.evaluate("f => f.querySelector('.stage').style.getPropertyValue('--cut')") == "20%"
+    admin.page.click("#log summary")
+    for event in ("series complete", "job restored", "delivery verified"):
+        see(admin, "#log", event)
+
+
 def test_a_series_is_watched_until_it_fails_without_reloading(place: Place, admin: Window) -> None:
+    (place.folder / "died").unlink()
     admin.open("/series")
     admin.page.evaluate("window.here = 1")
     admin.page.fill("[name=text]", "half a wo")
-    place.scan(1)
-    see(admin, "#series-1 .chip", "receiving")
-    see(admin, "#series-1 .chip", "failed")
-    see(admin, "#series-1 .why", "died")
+    place.scan(2)
+    see(admin, "#series-2 .chip", "receiving")
+    see(admin, "#series-2 .chip", "failed")
+    see(admin, "#series-2 .why", "died")
     assert admin.page.evaluate("window.here") == 1
     assert admin.page.input_value("[name=text]") == "half a wo"
     assert admin.page.evaluate("document.activeElement.name") == "text"
+    admin.open("/workers")
+    see(admin, ".log", "error: the restoring process died")
 
 
 def test_a_failed_job_is_retried_and_seen_until_it_is_verified(place: Place, admin: Window) -> None:
-    admin.open("/series/1")
+    admin.open("/series/2")
     admin.page.evaluate("window.here = 0")
     admin.page.fill("#reason", SCRIPT)
     admin.page.click("text=Retry")
-    see(admin, ".note", "Job 1 is queued again.")
+    see(admin, ".note", "Job 2 is queued again.")
     admin.page.evaluate("window.here = 1")
     see(admin, "h1 .chip", "verified")
     see(admin, ".steps li:last-child", "verified")
@@ -114,12 +188,12 @@ def test_a_failed_job_is_retried_and_seen_until_it_is_verified(place: Place, adm
     admin.page.click("text=What happened")
     see(admin, "#history", SCRIPT)
     assert admin.page.title() != "taken"
-    row = next(row for row in queries.audit_of(place.node.ledger(), ["job:1"]) if row.event == "job.retry")
+    row = next(row for row in queries.audit_of(place.node.ledger(), ["job:2"]) if row.event == "job.retry")
     assert row.actor == "user ada"
 
 
 def test_open_details_stay_open_while_the_page_refreshes(admin: Window) -> None:
-    with admin.page.expect_response(lambda answer: answer.url.endswith("/series/1")):
+    with admin.page.expect_response(lambda answer: answer.url.endswith("/series/2")):
         pass
     expect(admin.page.locator("#history")).to_have_attribute("open", "")
 
@@ -244,8 +318,8 @@ def test_a_held_result_is_released_after_a_restart_that_nobody_has_to_log_in_for
     assert place.node.stop() == 0
     place.node.extra["worker"] += "\nmaximum_rms_hu = 1e-6"
     place.node.start()
-    place.scan(2)
-    admin.open("/series/2")
+    place.scan(3)
+    admin.open("/series/3")
     see(admin, ".reason.held", "the result contradicts its source")
     admin.page.click("button:text-is('Release')")
     see(admin, "main", "cannot be called back")
@@ -258,8 +332,27 @@ def test_a_held_result_is_released_after_a_restart_that_nobody_has_to_log_in_for
 def test_a_console_that_is_gone_is_said_and_comes_back(place: Place, admin: Window) -> None:
     admin.open("/")
     place.node.stop()
-    see(admin, "#freshness", "does not answer")
+    see(admin, "#freshness", "does not answer since")
+    see(admin, "#freshness", "every 8 s")
+    started = time.monotonic()
+    with admin.page.expect_request("**/"):
+        pass
+    assert time.monotonic() - started > 4  # seconds: it asks more and more seldom
     admin.complaints.clear()  # the browser tells of every connection that fails
     place.node.start()
+    admin.page.evaluate("window.dispatchEvent(new Event('online'))")
     see(admin, "#freshness", "live")
     admin.complaints.clear()
+
+
+def test_a_page_that_nobody_sees_rests(admin: Window) -> None:
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); "
+    hide += "document.dispatchEvent(new Event('visibilitychange'))"
+    admin.open("/series")
+    admin.page.evaluate(hide % "true")
+    asked: list[str] = []
+    admin.page.on("request", lambda request: asked.append(request.url))
+    admin.page.wait_for_timeout(3000)
+    assert asked == []
+    with admin.page.expect_response(lambda answer: answer.url.endswith("/series"), timeout=1500):
+        admin.page.evaluate(hide % "false")

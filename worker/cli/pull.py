@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dicom_node.retrieve.question import Question, Source
-from worker import log, priors, pulling
+from worker import priors, pulling
 from worker.cli.common import DEFAULT_CONFIG, Config, console, node_from
 from worker.cli.complete import destinations
+from worker.log_files import begin
 from worker.priors import Planned
 from worker.pulling import Outcome
 from worker.wiring import Node
@@ -48,7 +49,7 @@ def pull(
     """Fetch earlier series from a PACS to restore them. Shows what there is, and asks, before anything is fetched."""
     question = Question(patient_id, study, series, accession, date, modality, description)
     node = node_from(config)
-    log.configure(node.settings.worker.log_format)
+    begin(node.settings.worker, "pull")
     source = priors.source(node, pacs, by or "")
     planned = priors.plan(node, source, question, again=again)
     wanted = [item for item in planned if not item.skip]

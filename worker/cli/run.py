@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from dicom_node.errors import LedgerError, SettingsError
 from dicom_node.ledger import workers
 from sr_engine.settings import EngineSettings
-from worker import log, systemd
+from worker import systemd
 from worker.app import DELIVER_QUEUE, RESTORE_QUEUE
 from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.log_files import begin
 from worker.owner import this_owner
 from worker.receiving import Receiver
 from worker.settings import Settings
@@ -31,7 +32,7 @@ def up(config: Config = DEFAULT_CONFIG) -> None:
     from worker.service import Service  # torch takes seconds, and only the commands that restore need it
 
     settings = settings_from(config)
-    log.configure(settings.worker.log_format)
+    begin(settings.worker, "node")
     stopping = _Stopping()
     service = Service(settings)
     stopping.again = service.hurry
@@ -118,7 +119,7 @@ def worker(
     from worker.serve import serve
 
     settings = _on_device(settings_from(config), device)
-    log.configure(settings.worker.log_format)
+    begin(settings.worker, "worker")
     prepare(settings)
     serve(settings, queues, concurrency)
 
@@ -138,7 +139,7 @@ def _places(addresses: dict[str, tuple[str, int]]) -> str:
 def _open_part(config: Path, actor: str) -> Node:
     """The node as one part of it that runs alone."""
     settings = settings_from(config)
-    log.configure(settings.worker.log_format)
+    begin(settings.worker, actor)
     prepare(settings)
     return open_node(settings, actor)
 

@@ -8,12 +8,12 @@ from starlette.responses import Response, StreamingResponse
 from dicom_node.audit.export import Form
 from dicom_node.errors import DestinationError, InputError
 from dicom_node.ledger import browse, commitment_requests, queries, switches, trail, workers
-from dicom_node.ledger.browse import SeriesFilter
 from dicom_node.send.ways import way_to
 from worker import acts, again, bulk, trail_acts
 from worker.console import facts
 from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, back, page
+from worker.console.searching import filter_of
 from worker.console.trail_facts import audit_filter
 from worker.deeds import DEEDS, MOST_URGENT, Deed
 
@@ -94,9 +94,7 @@ def _wishes(console: Console, deed: Deed) -> dict[str, Wish]:
 def _chosen(console: Console, asked: Asked) -> list[int]:
     """Numbers of the series that were chosen one by one, or by what they have in common."""
     if asked.form.get("all") == "yes":
-        keys = ("state", "calling_ae", "text", "feedback")
-        wanted = SeriesFilter(**{key: asked.form.get(key, "").strip()[:64] for key in keys})
-        return bulk.matching(console.node, wanted)
+        return bulk.matching(console.node, filter_of(asked.form))
     words = " ".join(asked.chosen).split()
     if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
         raise InputError("a series is chosen by its number")

@@ -11,6 +11,7 @@ from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import JobState
 from dicom_node.settings import RuleSettings
 from worker.console import facts, series_facts
+from worker.console.searching import Search
 from worker.console.shapes import (
     AuditPage,
     AuditRow,
@@ -38,11 +39,12 @@ REFUSED = "association.refused"
 DOES = frozenset({"name", "restore", "network", "target_spacing_mm", "priority", "destinations"})
 
 
-def series_page(node: Node, wanted: SeriesFilter, before: int | None = None) -> SeriesPage:
-    """Series that are like this."""
-    found = browse.series_page(node.database, wanted, before, PAGE + 1)
-    shown = tuple(series_facts.page_of(found[:PAGE]))
-    return SeriesPage(shown, _next("/api/series", vars(wanted), len(found) > PAGE and shown[-1].id))
+def series_page(node: Node, search: Search) -> SeriesPage:
+    """Series that are like this, with the addresses of the pages beside."""
+    leaf = browse.series_leaf(node.database, search.wanted, search.order, search.beside, back=search.back)
+    older = search.page(leaf.older, path="/api/series") if leaf.older else None
+    newer = search.page(leaf.newer, back=True, path="/api/series") if leaf.newer else None
+    return SeriesPage(tuple(series_facts.page_of(leaf.entries)), older, newer)
 
 
 def one_series(node: Node, series_id: int) -> SeriesDetail | None:

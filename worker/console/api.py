@@ -6,13 +6,13 @@ from ipaddress import ip_address
 
 from starlette.responses import PlainTextResponse, Response
 
-from dicom_node.ledger.browse import SeriesFilter
 from dicom_node.ledger.states import JobState
 from dicom_node.ledger.users import Role
 from worker import as_json
 from worker.console import acting, answers, facts, metrics
 from worker.console.asked import Asked, NotHere
 from worker.console.office import Console, Handler, told
+from worker.console.searching import search_of
 from worker.console.shapes import Failed
 from worker.console.trail_facts import audit_filter
 from worker.console.unready import unready
@@ -37,10 +37,9 @@ def now(console: Console, _asked: Asked) -> Response:
 
 
 def series(console: Console, asked: Asked) -> Response:
-    """Series, newest first, page by page."""
-    wish = as_json.asked_for(SeriesWish, asked.query)
-    wanted = SeriesFilter(wish.state, wish.calling_ae, wish.text, feedback=wish.feedback)
-    return told(answers.series_page(console.node, wanted, wish.before))
+    """Series by any order and filter, page by page."""
+    as_json.asked_for(SeriesWish, asked.query)
+    return told(answers.series_page(console.node, search_of(asked)))
 
 
 def one_series(console: Console, asked: Asked) -> Response:

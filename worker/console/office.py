@@ -18,6 +18,7 @@ from worker.console.asked import Asked
 from worker.console.issuer import Issuer
 from worker.console.looking import Looks
 from worker.console.previews import Previews
+from worker.console.searching import filters
 from worker.console.shapes import Said
 from worker.console.tally import Tally
 from worker.deeds import DEEDS
@@ -122,6 +123,7 @@ def page(console: Console, asked: Asked, template: str, status: int = 200, **fac
     content = console.templates.get_template(template).render(
         layout="inside.html" if asked.live else "layout.html",
         ae_title=console.node.settings.receive.ae_title,
+        keeps_log=console.node.settings.worker.logs is not None,
         path=asked.path,
         session=session,
         operates=asked.may(Role.OPERATOR),
@@ -157,7 +159,9 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(words.FILTERS)
-    environment.globals.update(meaning=words.meaning, version=_version_of_static(), icons=words.ICONS, deeds=DEEDS)
+    environment.globals.update(
+        meaning=words.meaning, version=_version_of_static(), icons=words.ICONS, deeds=DEEDS, filters=filters
+    )
     return environment
 
 

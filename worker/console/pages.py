@@ -1,24 +1,25 @@
 """The pages that people look at. Each gathers its facts and hands them to its template."""
 
-from urllib.parse import urlencode
-
 from starlette.responses import Response
 
 from dicom_node.audit.export import Form
 from dicom_node.errors import InputError
 from dicom_node.ledger import browse, overview, queries, switches, workers
-from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
+from dicom_node.ledger.browse import PAGE, AuditFilter
 from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState
-from worker import patients
+from worker import logbook, patients
 from worker.console import facts, series_facts
 from worker.console.answers import REFUSED
 from worker.console.asked import Asked, NotHere
 from worker.console.cuts import PLANES
 from worker.console.office import Console, page
 from worker.console.painting import SCALE, WINDOWS
+from worker.console.searching import orders, search_of, text_of
 from worker.console.trail_facts import as_query, audit_filter
 from worker.feedback import FAULTS
+
+LINES, WARNINGS = 200, 20  # of the log, on a page
 
 
 def now(console: Console, asked: Asked) -> Response:
@@ -27,17 +28,15 @@ def now(console: Console, asked: Asked) -> Response:
 
 
 def series(console: Console, asked: Asked) -> Response:
-    """Series, newest first, page by page."""
-    keys = ("state", "calling_ae", "text", "feedback")
-    wanted = SeriesFilter(**{key: asked.query.get(key, "").strip()[:64] for key in keys})
-    before = number(asked, "before")
-    found = browse.series_page(console.node.database, wanted, before, PAGE + 1)
+    """Series by any order and filter, page by page."""
+    search, database = search_of(asked), console.node.database
+    leaf = browse.series_leaf(database, search.wanted, search.order, search.beside, back=search.back)
     return page(
         console, asked, "series.html",
-        series=series_facts.page_of(found[:PAGE]), wanted=wanted, before=before,
-        older=_link("/series", wanted, found[PAGE - 1].series.id) if len(found) > PAGE else "",
-        states=["receiving", *map(str, JobState)], verdicts=list(Verdict),
-        scanners=[item.ae_title for item in overview.scanners(console.node.database)],
+        series=series_facts.page_of(leaf.entries), search=search, wanted=search.wanted, leaf=leaf, orders=orders(),
+        order=text_of(search.order), running=_running(console), states=["receiving", *map(str, JobState)],
+        scanners=[item.ae_title for item in overview.scanners(database)], choices=browse.series_choices(database),
+        verdicts=list(Verdict),
     )  # fmt: skip
 
 
@@ -46,12 +45,14 @@ def detail(console: Console, asked: Asked) -> Response:
     found = series_facts.detail_of(console.node, asked.numbers["series"])
     if found is None:
         raise NotHere(f"there is no series {asked.numbers['series']}")
-    running = {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}
+    jobs = {job.id for job in found.series.jobs}
     return page(
-        console, asked, "detail.html", detail=found, series=found.series, running=running, said=found.feedback,
+        console, asked, "detail.html", detail=found, series=found.series, running=_running(console),
+        said=found.feedback,
         faults=FAULTS, rejects_superseded=console.node.settings.derive.reject_superseded,
         planes=PLANES, windows=WINDOWS, window=_window(asked), scale=SCALE,
         shows_patient=asked.session is not None and patients.may_look(console.node, asked.session.role),
+        lines=logbook.about(console.node.settings.worker, found.series.id, jobs, LINES),
     )  # fmt: skip
 
 
@@ -73,6 +74,7 @@ def workers_page(console: Console, asked: Asked) -> Response:
         console, asked, "workers.html",
         processes=workers.everyone(database), pause=switches.paused(database),
         running=facts.running_of(console.node, overview.now(database)), counts=overview.counts(database),
+        lines=logbook.warnings(console.node.settings.worker, WARNINGS),
     )  # fmt: skip
 
 
@@ -114,6 +116,6 @@ def _window(asked: Asked) -> str:
     return name if name in WINDOWS else next(iter(WINDOWS))
 
 
-def _link(path: str, wanted: SeriesFilter, before: int) -> str:
-    asked_for = {key: value for key, value in vars(wanted).items() if value}
-    return f"{path}?{urlencode({**asked_for, 'before': before})}"
+def _running(console: Console) -> dict[int, facts.RunningFact]:
+    """Restorations under way by their job."""
+    return {item.job_id: item for item in facts.running_of(console.node, overview.now(console.node.database))}

@@ -10,17 +10,13 @@ from dicom_node.ledger import browse, feedback
 from dicom_node.ledger.browse import InstanceView, SeriesEntry
 from dicom_node.ledger.feedback import Opinion
 from dicom_node.ledger.queries import AuditView, DeliveryView, JobView
+from dicom_node.ledger.series_search import ATTENTION
 from dicom_node.ledger.states import SeriesState
 from dicom_node.plans import Plan
 from worker.console.stack_drawing import Drawing, draw
 from worker.deeds import possible
 from worker.wiring import Node
 
-# Which of several states a person should see first.
-ATTENTION = (
-    "failed", "held", "parked", "running", "sending", "restored", "queued", "sent", "verified", "cancelled", "skipped",
-    "superseded",
-)  # fmt: skip
 # The way of a job, by the events that mark its steps in the audit trail.
 STEPS = (
     ("complete", "complete"), ("job.running", "running"), ("job.restored", "restored"), ("job.sent", "sent"),

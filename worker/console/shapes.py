@@ -35,10 +35,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class SeriesPage:
-    """Series, newest first."""
+    """Series in an order; ``previous`` is the address of the page before, and null on the first."""
 
     series: tuple[SeriesFact, ...]
     next: str | None
+    previous: str | None
 
 
 @dataclass(frozen=True)

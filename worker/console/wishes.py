@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from dicom_node.ledger.feedback import Verdict
 from dicom_node.ledger.states import JobState, SeriesState
 from worker.console.asked import LONGEST_REASON
+from worker.console.searching import orders
 from worker.deeds import MOST_URGENT, WIDEST_MM
 from worker.feedback import Span
 
@@ -40,6 +41,10 @@ def _states(states: Sequence[str]) -> tuple[AfterValidator, Any]:
 
 
 Before = Annotated[int | None, Field(ge=1, lt=10**15, description="Only what has a lower number.")]
+Name = Annotated[str, Field(max_length=64, pattern=f"^{PLAIN}*$")]
+Place = Annotated[
+    str, Field(max_length=64, pattern=f"^{PLAIN}*$", description="A place that `next` or `previous` has.")
+]
 Text = Annotated[str, Field(max_length=160, pattern=f"^{PLAIN}*$")]
 
 Day = Annotated[str, AfterValidator(_day), Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", examples=["2026-01-31"])]
@@ -58,7 +63,14 @@ class SeriesWish:
         ),
     ] = ""
     feedback: Annotated[str, *_states([str(item) for item in Verdict])] = ""
-    before: Before = None
+    destination: Name = ""
+    model: Name = ""
+    rule: Name = ""
+    since: Day = ""
+    until: Day = ""
+    sort: Annotated[str, *_states(list(orders()))] = ""
+    before: Place = ""
+    after: Place = ""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def deliver(node: Node, delivery_id: int) -> bool:
     claim = deliveries.claim(node.database, delivery_id, this_owner(), lease_s)
     if claim is None:
         return False
+    structlog.contextvars.bind_contextvars(job=claim.job_id)
     crash.point("deliver.claimed")
     try:
         with heartbeat(node, lambda: deliveries.beat(node.database, claim, lease_s)):

@@ -77,6 +77,7 @@ def restore_next(node: Node, model_digests: Set[str], on_claim: Callable[[Claim]
     if claim is None:
         return False
     on_claim(claim)
+    structlog.contextvars.bind_contextvars(job=claim.job_id, series=claim.series_id)
     crash.point("restore.claimed")
     progress = Progress()
     try:

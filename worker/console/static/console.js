@@ -2,6 +2,7 @@
 "use strict";
 
 const EVERY_MS = 2000;
+const SLOWEST_MS = 30000;
 const zone = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
 });
@@ -74,26 +75,51 @@ function patchChildren(old, fresh) {
   }
 }
 
-async function refresh(main, freshness) {
-  try {
-    const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "error", cache: "no-store" });
-    if (answer.status === 401) return location.reload();
-    if (!answer.ok) throw new Error(String(answer.status));
-    const fresh = document.createElement("main");
-    fresh.innerHTML = await answer.text();
-    localise(fresh);
-    patchChildren(main, fresh);
-    compare(main);
-    freshness.textContent = "live";
-    freshness.classList.remove("over");
-  } catch {
-    freshness.textContent = "The node does not answer; this page shows how it was at " + clock.format(seen) + ".";
-    freshness.classList.add("over");
-    return;
-  }
-  seen = new Date();
+async function refresh(main) {
+  const patience = AbortSignal.timeout(SLOWEST_MS);
+  const asked = { headers: { "X-Live": "1" }, redirect: "error", cache: "no-store", signal: patience };
+  const answer = await fetch(location.href, asked);
+  if (answer.status === 401) return location.reload();
+  if (!answer.ok) throw new Error(String(answer.status));
+  const fresh = document.createElement("main");
+  fresh.innerHTML = await answer.text();
+  localise(fresh);
+  patchChildren(main, fresh);
+  compare(main);
 }
-let seen = new Date();
+
+// Look again every two seconds while somebody can see it; more and more seldom while nobody answers.
+function live(main, freshness) {
+  let seen = new Date();
+  let wait = EVERY_MS;
+  let timer = 0;
+  let asking = false;
+
+  const say = (text, lost) => {
+    if (freshness.textContent !== text) freshness.textContent = text;
+    freshness.classList.toggle("over", lost);
+  };
+  const look = async () => {
+    clearTimeout(timer);
+    if (asking || document.hidden) return;
+    asking = true;
+    try {
+      await refresh(main);
+      seen = new Date();
+      wait = EVERY_MS;
+      say("live", false);
+    } catch {
+      wait = Math.min(wait * 2, SLOWEST_MS);
+      const at = clock.format(seen);
+      say(`The node does not answer since ${at}. This page shows how it was then; it is asked again every ${wait / 1000} s.`, true);
+    }
+    asking = false;
+    timer = setTimeout(look, wait);
+  };
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("online", look);
+  timer = setTimeout(look, EVERY_MS);
+}
 
 function compare(root) {
   for (const figure of root.querySelectorAll("[data-compare]:not(.scripted)")) {
@@ -120,15 +146,7 @@ document.addEventListener("change", ({ target }) => {
 });
 
 const main = document.getElementById("main");
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 localise(document);
 compare(main);
-if (main.hasAttribute("data-live")) {
-  const freshness = document.getElementById("freshness");
-  let waiting = false;
-  setInterval(async () => {
-    if (document.hidden || waiting) return;
-    waiting = true;
-    await refresh(main, freshness);
-    waiting = false;
-  }, EVERY_MS);
-}
+if (main.hasAttribute("data-live")) live(main, document.getElementById("freshness"));
