@@ -15,6 +15,7 @@ from worker.cli.complete import user_names
 from worker.console import answers
 from worker.console.accounts import FIRST_PASSWORD, first_password, hash_password
 from worker.console.names import user_name
+from worker.console.shapes import Sessions
 
 app = typer.Typer(help="The people who may use the console.", no_args_is_help=True)
 
@@ -90,10 +91,15 @@ def password(
 
 @app.command("sessions")
 def list_sessions(
-    name: Annotated[str, typer.Argument(help="Of this user alone.")] = "", config: Config = DEFAULT_CONFIG
+    name: Annotated[str, typer.Argument(help="Of this user alone.", autocompletion=user_names)] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
 ) -> None:
     """Show who is logged in, and from where."""
     found = sessions.opened(node_from(config).database, user_name(name) if name else "")
+    if as_json:
+        print_json(Sessions(tuple(found)))
+        return
     table = Table("session", "name", "from", "since", "last used", "ends", box=None)
     for item in found:
         times = (local(at) for at in (item.created_at, item.seen_at, item.expires_at))

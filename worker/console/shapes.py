@@ -9,6 +9,7 @@ from typing import Any
 
 from dicom_node.ledger.outcomes import OutcomeView
 from dicom_node.ledger.queries import CommitmentRequestView
+from dicom_node.ledger.sessions import OpenSession
 from dicom_node.ledger.switches import Pause
 from dicom_node.ledger.tokens import TokenView
 from dicom_node.ledger.users import UserView
@@ -213,6 +214,13 @@ class Users:
     """Who may use the console."""
 
     users: tuple[UserView, ...]
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Who is logged in to the console."""
+
+    sessions: tuple[OpenSession, ...]
 
 
 @dataclass(frozen=True)

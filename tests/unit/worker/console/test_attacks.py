@@ -83,7 +83,7 @@ def test_no_deed_is_done_for_another_site(as_: As, node: Node) -> None:
             (b'{"reason": "x"}', {"Content-Type": "application/json", "X-HTTP-Method-Override": "POST"}),
         ]
         for body, headers in tries:
-            assert admin.send(path, body, **{"Content-Type": FORM, **headers}).status == 403, (path, headers)
+            assert admin.send(path, body, **{"Content-Type": FORM, **headers}).status in (400, 403), (path, headers)
     assert written(node) == before
 
 
