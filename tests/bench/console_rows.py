@@ -28,8 +28,8 @@ SORTS = ("number", "-number", "last", "-last", "duration", "-duration", "state",
 FILTERS = (
     "state=verified", "state=failed", "state=queued", "state=cancelled", "calling_ae=CT3", "destination=main",
     "destination=cloud", "model=tvsrn_v2", "model=cubic", "rule=head", "feedback=rejected", "since={day}",
-    "until={day}", "since={day}&until={day}", "text=4999", "text=1.2.826.0.1.3680043.8.498.4999", "text=2.25.4999", "text=1.2.",
-    "text=9.9", "state=verified&calling_ae=CT3", "state=failed&calling_ae=CT3&destination=main",
+    "until={day}", "since={day}&until={day}", "text=4999", "text=1.2.826.0.1.3680043.8.498.4999", "text=2.25.4999",
+    "text=1.2.", "text=9.9", "state=verified&calling_ae=CT3", "state=failed&calling_ae=CT3&destination=main",
     "model=cubic&calling_ae=CT3&since={day}",
 )  # fmt: skip
 PATHS = (
