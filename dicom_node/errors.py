@@ -4,7 +4,8 @@ NodeError
 ├── InputError             the sender's fault: this input will never work; held or quarantined, no retry
 │   ├── UnreadableInstance a data set that cannot be parsed or decoded
 │   ├── RequestRefused     a storage commitment request that is not taken; it knows its status
-│   └── GeometryError      slices that do not form one regular stack
+│   ├── GeometryError      slices that do not form one regular stack
+│   └── NotHere            what a person or program names does not exist
 ├── ConformanceError       our fault: what we made breaks the standard; nothing leaves; no retry
 ├── DestinationError       the PACS's fault or the network's; retry later
 │   └── DestinationRefused the PACS said no for good (AE title, presentation context, status Cxxx); an admin must act
@@ -28,6 +29,10 @@ class InputError(NodeError):
 
 class UnreadableInstance(InputError):
     """One data set cannot be parsed or its pixels cannot be decoded."""
+
+
+class NotHere(InputError):
+    """What a person or a program names does not exist."""
 
 
 class RequestRefused(InputError):

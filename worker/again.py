@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dicom_node.errors import InputError
+from dicom_node.errors import InputError, NotHere
 from dicom_node.ledger import again, queries
 from dicom_node.ledger.entries import NewJob
 from dicom_node.ledger.jobs import job_key
@@ -35,7 +35,7 @@ def restore_again(
         This node cannot run the network.
     """
     if network not in (known := networks(node)):
-        raise InputError(f"this node cannot restore with {network!r}; it can with {', '.join(known)}")
+        raise NotHere(f"this node cannot restore with {network!r}; it can with {', '.join(known)}")
     acted: list[str] = []
     refused: list[str] = []
     for job in queries.jobs_of(node.database, series_id):
@@ -61,7 +61,7 @@ def resend(node: Node, series_id: int, reason: str, to: str) -> Outcome:
     """
     if to not in node.destinations:
         known = ", ".join(node.destinations) or "none"
-        raise InputError(f"the settings name no destination {to!r}; they name: {known}")
+        raise NotHere(f"the settings name no destination {to!r}; they name: {known}")
     acted: list[str] = []
     refused: list[str] = []
     for job in queries.jobs_of(node.database, series_id):

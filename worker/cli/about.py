@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from dicom_node.errors import InputError
 from worker import sbom
-from worker.cli.common import DEFAULT_CONFIG, Config, console, settings_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, settings_from
 from worker.shown_settings import shown
 
 
@@ -30,7 +30,7 @@ def bill(
 
 def settings(
     config: Config = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the settings in force, defaults and environment included, without secrets."""
     tables = shown(settings_from(config))

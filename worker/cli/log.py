@@ -12,7 +12,7 @@ from dicom_node.errors import InputError
 from dicom_node.ledger import queries
 from dicom_node.ledger.queries import SeriesView
 from worker import logbook
-from worker.cli.common import DEFAULT_CONFIG, Config, console, find_series, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, find_series, local, node_from
 from worker.logbook import LogLine
 from worker.wiring import Node
 
@@ -27,7 +27,7 @@ def show_log(
     config: Config = DEFAULT_CONFIG,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="At most so many, the last ones.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell programs: one JSON object a line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what the processes of this machine logged about a series, or their last warnings."""
     node = node_from(config)

@@ -24,6 +24,7 @@ from worker.cli import (
     look,
     notices,
     opinion,
+    partners,
     pauses,
     pull,
     quarantined,
@@ -65,6 +66,7 @@ def _root(
 for room, panel in (
     (run, "Run the node"),
     (look, "See and act"),
+    (partners, "See and act"),
     (deeds, "See and act"),
     (pauses, "See and act"),
     (log, "See and act"),

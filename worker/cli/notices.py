@@ -1,19 +1,17 @@
 """Commands about notices: what is amiss, what was told, and a trial."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.ledger import channels, notices
 from dicom_node.ledger.channels import MessageView
 from dicom_node.ledger.notices import NoticeView
-from worker.cli.common import DEFAULT_CONFIG, Config, console, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, local, node_from, print_json
+from worker.console import answers
 from worker.notices.telling import send_trial
 
 app = typer.Typer(help="What is amiss, and whom the node told.", invoke_without_command=True)
@@ -25,25 +23,22 @@ def list_notices(
     context: typer.Context,
     config: Config = DEFAULT_CONFIG,
     limit: Annotated[int, typer.Option(help="At most this many that are over, and messages.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell programs: JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is amiss, what is over, and what was sent."""
     if context.invoked_subcommand is not None:
         return
-    database = node_from(config).database
-    lasting, ended = notices.lasting(database), notices.ended(database, limit)
-    sent, failing = channels.messages(database, limit), channels.failing(database)
+    found = answers.notices_of(node_from(config), limit)
     if as_json:
-        found: dict[str, Sequence[Any]] = {"lasting": lasting, "ended": ended, "sent": sent, "failing": failing}
-        typer.echo(json.dumps({key: [asdict(item) for item in items] for key, items in found.items()}, default=str))
+        print_json(found)
         return
-    for channel in failing:
+    for channel in found.failing:
         again = f"tried {channel.attempt} times, next at {local(channel.due_at)}"
         console.print(f"[bold red]{escape(channel.name)} does not work[/]: {escape(channel.reason)} ({again})")
-    console.print(_table_of(lasting) if lasting else "Nothing is amiss.")
-    if ended:
-        console.print(_table_of(ended))
-    console.print(_sent(sent) if sent else "No message was sent.")
+    console.print(_table_of(found.lasting) if found.lasting else "Nothing is amiss.")
+    if found.ended:
+        console.print(_table_of(found.ended))
+    console.print(_sent(found.sent) if found.sent else "No message was sent.")
 
 
 @app.command("test")
@@ -55,7 +50,7 @@ def send_one(
     console.print(escape(send_trial(node_from(config), name, datetime.now(UTC))))
 
 
-def _table_of(found: list[NoticeView]) -> Table:
+def _table_of(found: Sequence[NoticeView]) -> Table:
     table = Table("since", "over", "kind", "what", box=None)
     for item in found:
         over = local(item.over_at) if item.over_at else "lasts"
@@ -64,7 +59,7 @@ def _table_of(found: list[NoticeView]) -> Table:
     return table
 
 
-def _sent(found: list[MessageView]) -> Table:
+def _sent(found: Sequence[MessageView]) -> Table:
     table = Table("sent", "by", "notices", box=None)
     for item in found:
         table.add_row(local(item.at), escape(item.channel), escape(item.summary))

@@ -14,7 +14,7 @@ from dicom_node.ledger import feedback as opinions
 from dicom_node.ledger import queries
 from dicom_node.ledger.feedback import Fault, Opinion, Verdict
 from dicom_node.ledger.queries import SeriesView
-from worker.cli.common import DEFAULT_CONFIG, Config, console, find_series, local, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, find_series, local, node_from
 from worker.feedback import FAULTS, Span, Summary, summary
 from worker.wiring import Node
 
@@ -36,7 +36,7 @@ def feedback(
     remark: Annotated[str, typer.Option(help="In your own words; no patient's name.")] = "",
     counted: Annotated[bool, typer.Option("--summary", help="Count by scanner and model.")] = False,
     by: Annotated[Span, typer.Option(help="With --summary: by week or month.")] = Span.WEEK,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Say whether you would read a derived series, and why not; or see what people said. It sends and stops nothing."""

@@ -8,7 +8,8 @@ import typer
 from dicom_node.errors import InputError
 from dicom_node.ledger import claims, switches, workers
 from worker.acts import ASKED
-from worker.cli.common import DEFAULT_CONFIG, Config, Reason, console, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, Reason, console, node_from, print_json
+from worker.console import answers
 from worker.wiring import Node
 
 LOOK_S = 0.5
@@ -54,15 +55,22 @@ def resume(config: Config = DEFAULT_CONFIG, reason: Reason = ASKED, worker: Work
     console.print("The node works again." if switches.resume(node.database, reason) else "The node was not paused.")
 
 
-def list_workers(config: Config = DEFAULT_CONFIG) -> None:
-    """List the processes that work on this ledger, and who drained one and why."""
-    found = workers.everyone(node_from(config).database)
-    for item in found:
-        drained = f"; drained by {item.drained_by}: {item.drain_reason}" if item.drained_by else ""
+def list_workers(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """List the processes that work on this ledger, what each restores, and who drained one and why."""
+    found = answers.workers_of(node_from(config))
+    if as_json:
+        print_json(found)
+        return
+    for item in found.processes:
+        at = [
+            f"restores series {one.series_id}, {one.progress:.0%}" for one in found.running if one.owner == item.owner
+        ]
+        drained = [f"drained by {item.drained_by}: {item.drain_reason}"] if item.drained_by else []
         reason = f" ({item.reason})" if item.reason else ""
-        line = f"{item.name}  {item.role}  {item.state}{reason}, seen {item.silent_s:.0f} s ago{drained}"
+        seen = f"seen {item.silent_s:.0f} s ago"
+        line = f"{item.name}  {item.role}  {item.state}{reason}, {'; '.join([seen, *at, *drained])}"
         console.print(line, markup=False)
-    if not found:
+    if not found.processes:
         console.print("No process works on this ledger.")
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dicom_node.retrieve.question import Question, Source
 from worker import priors, pulling
-from worker.cli.common import DEFAULT_CONFIG, Config, console, node_from
+from worker.cli.common import DEFAULT_CONFIG, AsJson, Config, console, node_from
 from worker.cli.complete import destinations
 from worker.log_files import begin
 from worker.priors import Planned
@@ -43,7 +43,7 @@ def pull(
     again: Annotated[bool, typer.Option("--again", help="Fetch also what is here already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell programs: JSON, and no bar.")] = False,
+    as_json: AsJson = False,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Fetch earlier series from a PACS to restore them. Shows what there is, and asks, before anything is fetched."""

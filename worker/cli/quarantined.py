@@ -1,7 +1,5 @@
 """Commands for files that came and could not be read."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +7,22 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.receive.quarantine import Item, by_prefix, newest
+from dicom_node.receive.quarantine import Item, by_prefix
 from worker import quarantine
 from worker.acts import ASKED
-from worker.cli.common import DEFAULT_CONFIG, Config, Reason, WhyAsked, Yes, console, local, node_from
+from worker.cli.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Config,
+    Reason,
+    WhyAsked,
+    Yes,
+    console,
+    local,
+    node_from,
+    print_json,
+)
+from worker.console import answers
 from worker.wiring import Node
 
 app = typer.Typer(no_args_is_help=True, help="Files that came and could not be read, or contradict others.")
@@ -25,22 +35,21 @@ SHOWN = 16
 def list_files(
     config: Config = DEFAULT_CONFIG,
     limit: Annotated[int, typer.Option(help="At most this many, newest first.", min=1)] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List them, newest first, with the reason."""
-    items, count = newest(node_from(config).settings.receive.spool, limit)
+    found = answers.quarantine_of(node_from(config), limit)
     if as_json:
-        rows = [{**asdict(item), "received_at": item.received_at.isoformat()} for item in items]
-        typer.echo(json.dumps({"files": rows, "count": count}, indent=1))
+        print_json(found)
         return
     table = Table("digest", "came", "from", "bytes", "why", box=None)
-    for item in items:
+    for item in found.files:
         size = "conflict" if item.size is None else str(item.size)
         sender = f"{item.calling_ae or '-'} {item.peer_ip}"
         table.add_row(item.name[:SHOWN], local(item.received_at), escape(sender), size, escape(item.reason))
-    console.print(table if items else "Quarantine is empty.")
-    if count > len(items):
-        console.print(f"The newest {len(items)} of {count}; --limit shows more.")
+    console.print(table if found.files else "Quarantine is empty.")
+    if found.count > len(found.files):
+        console.print(f"The newest {len(found.files)} of {found.count}; --limit shows more.")
 
 
 @app.command("retry")

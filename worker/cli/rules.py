@@ -31,7 +31,7 @@ def try_rules(
     config: Config = DEFAULT_CONFIG,
     ae_title: Annotated[str, typer.Option(help="The AE title of whoever would send them.")] = "",
     series: Annotated[str, typer.Option(help="Instead of files: number or UID of a series of the ledger.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which rule decides over each stack of these files, what it does, and why no earlier one does.
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from starlette.responses import Response, StreamingResponse
 
 from dicom_node.audit.export import Form
-from dicom_node.errors import DestinationError, InputError
+from dicom_node.errors import DestinationError, InputError, NotHere
 from dicom_node.ledger import browse, commitment_requests, queries, switches, trail, workers
 from dicom_node.send.ways import way_to
 from worker import acts, again, bulk, trail_acts
 from worker.console import facts
-from worker.console.asked import Asked, NotHere
+from worker.console.asked import Asked
 from worker.console.office import Console, back, page
 from worker.console.searching import filter_of
 from worker.console.trail_facts import audit_filter
@@ -188,7 +188,7 @@ def _destination(console: Console, asked: Asked) -> str:
     """Name of a destination; of one that the settings name no more, where it is paused still."""
     name = asked.words["name"]
     if name not in console.node.destinations and name not in switches.paused_destinations(console.node.database):
-        raise InputError("the settings name no such destination")
+        raise NotHere("the settings name no such destination")
     return name
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from dicom_node.ledger import browse, outcomes, overview, queries, switches, tokens, users, workers
+from dicom_node.ledger import browse, channels, notices, outcomes, overview, queries, switches, tokens, users, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter, SeriesFilter
 from dicom_node.ledger.queries import JobView
 from dicom_node.ledger.states import JobState
+from dicom_node.receive.quarantine import newest
 from dicom_node.settings import RuleSettings
 from worker.console import facts, series_facts
 from worker.console.searching import Search
@@ -23,7 +24,9 @@ from worker.console.shapes import (
     JobLine,
     JobsPage,
     JobWay,
+    Notices,
     Partners,
+    Quarantine,
     RuleFact,
     Rules,
     SeriesDetail,
@@ -84,12 +87,24 @@ def held(node: Node) -> Held:
         state: tuple(series_facts.page_of(browse.series_page(node.database, SeriesFilter(state=state))))
         for state in facts.NEEDS_A_PERSON
     }
-    return Held(**found, quarantine=quarantined(node))
+    return Held(**found, quarantine=quarantine_of(node).count)
 
 
-def quarantined(node: Node) -> int:
-    """How many received files could not be read."""
-    return sum(1 for _ in (node.settings.receive.spool / "quarantine").glob("*.json"))
+def quarantine_of(node: Node, limit: int = PAGE) -> Quarantine:
+    """Files that came and could not be read."""
+    files, count = newest(node.settings.receive.spool, limit)
+    return Quarantine(tuple(files), count)
+
+
+def notices_of(node: Node, limit: int = PAGE) -> Notices:
+    """What is amiss, what is over, and what was sent."""
+    database = node.database
+    return Notices(
+        lasting=tuple(notices.lasting(database)),
+        ended=tuple(notices.ended(database, limit)),
+        sent=tuple(channels.messages(database, limit)),
+        failing=tuple(channels.failing(database)),
+    )
 
 
 def workers_of(node: Node) -> Workers:

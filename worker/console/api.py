@@ -6,11 +6,12 @@ from ipaddress import ip_address
 
 from starlette.responses import PlainTextResponse, Response
 
+from dicom_node.errors import NotHere
 from dicom_node.ledger.states import JobState
 from dicom_node.ledger.users import Role
 from worker import as_json
 from worker.console import acting, answers, facts, metrics
-from worker.console.asked import Asked, NotHere
+from worker.console.asked import Asked
 from worker.console.office import Console, Handler, told
 from worker.console.searching import search_of
 from worker.console.shapes import Failed

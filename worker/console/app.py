@@ -20,11 +20,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dicom_node.errors import InputError, LedgerError, NodeError
+from dicom_node.errors import InputError, LedgerError, NodeError, NotHere
 from dicom_node.ledger.sessions import SessionView
 from worker import as_json
 from worker.console.accounts import TooOften
-from worker.console.asked import Asked, NotHere, Unreadable, bare, read
+from worker.console.asked import Asked, Unreadable, bare, read
 from worker.console.doors import DOORS, FIRST, FORM_COOKIE, LOGIN, ME, Door
 from worker.console.office import STATIC, Console, problem, told
 from worker.console.shapes import Failed

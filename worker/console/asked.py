@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 
-from dicom_node.errors import InputError
 from dicom_node.ledger.sessions import SessionView
 from dicom_node.ledger.users import Role
 from worker.console.multipart import fields_and_file
@@ -27,10 +26,6 @@ class Unreadable(Exception):
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
-
-
-class NotHere(InputError):
-    """What was asked for is not there: HTTP 404."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class RunningFact:
-    """A restoration under way; ``left_s`` is an estimate, None where it is too early for one."""
+    """A restoration under way; ``left_s`` is an estimate, None where it is too early; ``owner`` is the process."""
 
     job_id: int
     series_id: int
@@ -51,6 +51,7 @@ class RunningFact:
     progress: float
     elapsed_s: float
     left_s: float | None
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -100,5 +101,5 @@ def running_of(node: Node, at: datetime) -> tuple[RunningFact, ...]:
         elapsed = max((at - item.started_at).total_seconds(), 0.0)
         left = elapsed * (1 - item.progress) / item.progress if item.progress >= LEAST_PROGRESS else None
         who = (item.job_id, item.series_id, item.calling_ae, item.slices, item.model_name)
-        found.append(RunningFact(*who, item.progress, elapsed, left))
+        found.append(RunningFact(*who, item.progress, elapsed, left, item.owner))
     return tuple(found)

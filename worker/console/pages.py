@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from dicom_node.audit.export import Form
-from dicom_node.errors import InputError
+from dicom_node.errors import InputError, NotHere
 from dicom_node.ledger import browse, overview, queries, switches, workers
 from dicom_node.ledger.browse import PAGE, AuditFilter
 from dicom_node.ledger.feedback import Verdict
@@ -11,7 +11,7 @@ from dicom_node.ledger.states import JobState
 from worker import logbook, patients
 from worker.console import facts, series_facts
 from worker.console.answers import REFUSED
-from worker.console.asked import Asked, NotHere
+from worker.console.asked import Asked
 from worker.console.cuts import PLANES
 from worker.console.office import Console, page
 from worker.console.painting import SCALE, WINDOWS

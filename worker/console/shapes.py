@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dicom_node.ledger.channels import ChannelView, MessageView
+from dicom_node.ledger.notices import NoticeView
 from dicom_node.ledger.outcomes import OutcomeView
 from dicom_node.ledger.queries import CommitmentRequestView
 from dicom_node.ledger.sessions import OpenSession
@@ -14,6 +16,7 @@ from dicom_node.ledger.switches import Pause
 from dicom_node.ledger.tokens import TokenView
 from dicom_node.ledger.users import UserView
 from dicom_node.ledger.workers import WorkerView
+from dicom_node.receive.quarantine import Item
 from worker.around import DestinationFact, ScannerFact
 from worker.console.facts import RunningFact
 from worker.console.series_facts import JobFact, SeriesFact, Step
@@ -156,6 +159,24 @@ class Held:
     failed: tuple[SeriesFact, ...]
     parked: tuple[SeriesFact, ...]
     quarantine: int
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Files that came and could not be read, newest first; ``count`` is of all."""
+
+    files: tuple[Item, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Notices:
+    """What is amiss, what is over, what was sent of it by which channel, and channels that do not work."""
+
+    lasting: tuple[NoticeView, ...]
+    ended: tuple[NoticeView, ...]
+    sent: tuple[MessageView, ...]
+    failing: tuple[ChannelView, ...]
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from starlette.responses import Response
 
-from dicom_node.errors import InputError
+from dicom_node.errors import InputError, NotHere
 from dicom_node.ledger import overview, tokens
 from dicom_node.ledger.users import Role
 from worker.console.accounts import LONGEST_TOKEN_DAYS, make_token
-from worker.console.asked import Asked, NotHere
+from worker.console.asked import Asked
 from worker.console.office import Console, back, page
 
 

@@ -24,7 +24,8 @@ ACTS = {
     "up", "console", "listen", "clock", "worker", "retry", "cancel", "release", "reject", "prioritise", "purge",
     "drain", "resume", "migrate", "report", "certs", "restore", "train", "train-segmenter", "pack-training", "compare",
     "users add", "users disable", "users enable", "users role", "users password", "tokens revoke",
-    "users logout", "notices test",
+    "users logout", "notices test", "complete", "restore-again", "resend", "export", "quarantine retry",
+    "quarantine export", "quarantine remove",
     "audit export", "sbom",  # these write forms of their own
 }  # fmt: skip
 RULE = '[[rules]]\nname = "sharp <b>"\nkernel = ["B7*"]\nnetwork = "cubic"\n'
@@ -62,7 +63,7 @@ def admin(node: Node, *arguments: str) -> Result:
 def shown(node: Node, *arguments: str) -> Any:
     done = admin(node, *arguments, "--json")
     assert done.exit_code == 0, (arguments, done.output)
-    if arguments[:2] == ("audit", "list"):  # row by row, however many
+    if arguments[:2] == ("audit", "list") or arguments[0] == "log":  # row by row, however many
         return [json.loads(line) for line in done.stdout.splitlines()]
     return json.loads(done.stdout)
 
@@ -78,17 +79,20 @@ def test_every_one_prints_json_alone(node: Node, tmp_path: Path) -> None:
         "status": [], "jobs": [], "show": ["1"], "commitments": [], "check-config": [], "echo": ["share"],
         "rules test": [str(images[0].parent)], "rules list": [], "users list": [], "tokens list": [],
         "tokens add": ["grafana", "--user", "ada"], "users sessions": [], "audit list": [], "audit verify": [],
-        "settings": [], "feedback": ["--summary"],
+        "settings": [], "feedback": ["--summary"], "log": ["1"], "quarantine list": [], "workers": [],
+        "partners": [],
     }  # fmt: skip
     assert {name for name, command in commands() if "--json" in options(command)} == {*asked, "pull"}
     for name, arguments in asked.items():
         assert isinstance(shown(node, *name.split(), *arguments), dict | list), name
+    assert shown(node, "notices")["lasting"] == []
 
 
 def test_the_shapes_are_those_of_the_api(node: Node) -> None:
     """Field by field: what a command prints is what its address answers with."""
     described = document([door for door in DOORS if door.answers])["components"]["schemas"]
     same = {"status": "Now", "jobs": "JobsPage", "commitments": "CommitmentsPage", "rules list": "Rules"}
+    same |= {"workers": "Workers", "partners": "Partners", "quarantine list": "Quarantine", "notices": "Notices"}
     same |= {"users list": "Users", "tokens list": "Tokens", "show 1": "SeriesDetail"}
     for command, kind in same.items():
         assert set(shown(node, *command.split())) == set(described[kind]["properties"]), command

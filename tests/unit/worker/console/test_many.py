@@ -117,7 +117,7 @@ def test_a_result_is_sent_to_one_destination(node: Node, operator: Visitor) -> N
     operator.post(f"/series/{series}/resend", f"/series/{series}", sure="yes", to="research", reason="a study")
     assert said(operator, f"/series/{series}") == "Job 4 is sent to research."
     refused = operator.post(f"/series/{series}/resend", f"/series/{series}", sure="yes", to="elsewhere")
-    assert (refused.status, "name no destination" in refused.text) == (400, True)
+    assert (refused.status, "name no destination" in refused.text) == (404, True)
 
 
 def test_a_series_that_arrives_is_judged_as_it_is(node: Node, operator: Visitor) -> None:
@@ -153,4 +153,4 @@ def test_one_worker_is_drained_and_one_destination_paused(node: Node, operator: 
     operator.post("/workers/undrain", "/workers", owner="gpu1/boot/77/1")
     assert said(operator, "/workers") == "It takes work again."
     assert switches.paused_destinations(node.database) == {}
-    assert operator.post("/partners/nowhere/pause", "/partners").status == 400
+    assert operator.post("/partners/nowhere/pause", "/partners").status == 404
