@@ -7,7 +7,7 @@ refused.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +39,9 @@ class ModelCard(BaseModel):
         Ratios seen in training.
     coverage : Coverage or None
         What scans the weights know; None where nobody has said, then no scan is unfamiliar.
+    dark_lung_hu : dict
+        How deep dark lung is made after these weights, in HU by ratio, see ``sr_engine/inference/dark_lung.py``; empty
+        for not at all. No more than 50, where two values would become one.
     training, figures : dict
         Data, length and settings of the training; what was measured afterwards, with its protocol.
     sha256 : str
@@ -54,14 +57,17 @@ class ModelCard(BaseModel):
     intensity: IntensityRange
     ratios: tuple[int, ...]
     coverage: Coverage | None = None
+    dark_lung_hu: dict[int, Annotated[float, Field(ge=0, le=50)]] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     figures: dict[str, Any] = Field(default_factory=dict)
     sha256: str = ""
 
     @property
     def digest(self) -> str:
-        """Sha256 of weights, configuration and the network's revision: equal digest, equal output."""
-        parts = (self.network, NETWORKS[self.network].revision, self.sha256, json.dumps(self.config, sort_keys=True))
+        """Sha256 of weights, configuration, revision and depth of dark lung: equal digest, equal output."""
+        parts = [self.network, NETWORKS[self.network].revision, self.sha256, json.dumps(self.config, sort_keys=True)]
+        if self.dark_lung_hu:
+            parts.append(json.dumps(self.dark_lung_hu, sort_keys=True))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

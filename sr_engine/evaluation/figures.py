@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
 from sr_engine.inference.consistency import make_consistent
+from sr_engine.inference.dark_lung import deepen, depth_hu
 from sr_engine.inference.restore import predict
 from sr_engine.inference.selfcheck import check, find_lung, laa950
 from sr_engine.intensity import CT_RANGE
@@ -27,7 +29,8 @@ class Score:
     Attributes
     ----------
     volume, method : str
-        File name without its ending; registry name, with ``+ consistency`` where averaging back was enforced.
+        File name without its ending; registry name, with ``+ consistency`` where averaging back was enforced and dark
+        lung made as deep as the network's card says.
     ratio : int
         Thin slices per thick spacing.
     psnr_db, ssim : float
@@ -64,7 +67,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """A simulated thick volume, its truth, and the truth's lung."""
 
     name: str
@@ -74,7 +77,13 @@ class _Case:
     lung: npt.NDArray[np.bool_]
 
 
-def score_volume(name: str, thin: Volume, ratio: int, networks: Mapping[str, SliceNetwork]) -> Iterator[Score]:
+def score_volume(
+    name: str,
+    thin: Volume,
+    ratio: int,
+    networks: Mapping[str, SliceNetwork],
+    depths_hu: Mapping[str, Mapping[int, float]] = MappingProxyType({}),
+) -> Iterator[Score]:
     """Score interpolations and networks, with and without data consistency, on one volume at one ratio.
 
     Parameters
@@ -87,8 +96,10 @@ def score_volume(name: str, thin: Volume, ratio: int, networks: Mapping[str, Sli
         Thin slices per thick spacing.
     networks : mapping
         By name, the interpolations first: the better one is what all are compared with.
+    depths_hu : mapping
+        How deep dark lung is made along with data consistency, by name of the network and ratio, see ModelCard.
     """
-    case = _case(name, thin, ratio)
+    case = make_case(name, thin, ratio)
     better = np.full(len(case.truth), -np.inf)
     for method, network in networks.items():
         restored = predict(network, case.source, ratio)
@@ -97,17 +108,19 @@ def score_volume(name: str, thin: Volume, ratio: int, networks: Mapping[str, Sli
             better = slices
         yield _score(case, method, restored, better)
         make_consistent(restored, case.source.voxels, ratio, width=1.0)
+        deepen(restored, case.source.voxels, ratio, 1.0, depth_hu(depths_hu.get(method, {}), ratio))
         yield _score(case, f"{method} {CONSISTENT}", restored, better)
 
 
-def _case(name: str, thin: Volume, ratio: int) -> _Case:
+def make_case(name: str, thin: Volume, ratio: int) -> Case:
+    """Make thick slices of thin ones under a box as wide as their spacing, and find the truth's lung."""
     thick, truth = thicken_volume(thin.voxels, ratio, SliceProfile())
     step = thin.spacing_mm[0]
     source = Volume(thick, (step * ratio, *thin.spacing_mm[1:]), np.eye(4), step * ratio)
-    return _Case(name, ratio, source, truth, find_lung(Volume(truth, thin.spacing_mm, np.eye(4), step)))
+    return Case(name, ratio, source, truth, find_lung(Volume(truth, thin.spacing_mm, np.eye(4), step)))
 
 
-def _score(case: _Case, method: str, restored: FloatArray, better: npt.NDArray[np.float64]) -> Score:
+def _score(case: Case, method: str, restored: FloatArray, better: npt.NDArray[np.float64]) -> Score:
     thin = Volume(restored, (case.source.spacing_mm[0] / case.ratio, *case.source.spacing_mm[1:]), np.eye(4), 1.0)
     back = check(thin, case.source, case.ratio)
     at_thick, lung = np.arange(len(case.truth)) % case.ratio == 0, case.lung
@@ -139,7 +152,7 @@ def _slices_db(restored: FloatArray, truth: FloatArray) -> npt.NDArray[np.float6
     return np.array([_db(a[None], b[None]) for a, b in zip(restored, truth, strict=True)])
 
 
-def _shift(voxels: FloatArray, lung: npt.NDArray[np.bool_], case: _Case) -> float | None:
+def _shift(voxels: FloatArray, lung: npt.NDArray[np.bool_], case: Case) -> float | None:
     """Mean in lung minus that of the truth, HU."""
     if not lung.any():
         return None

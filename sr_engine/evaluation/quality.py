@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from sr_engine import checkpoint, nifti
+from sr_engine.checkpoint import ModelCard
 from sr_engine.errors import WeightsUnavailable
 from sr_engine.evaluation.figures import INTERPOLATIONS, Score, score_volume
 from sr_engine.evaluation.tables import density, summary, table
@@ -45,13 +46,13 @@ def middle(volume: Volume, plane: int) -> Volume:
     return Volume(voxels, volume.spacing_mm, volume.affine, volume.slice_thickness_mm)
 
 
-def methods(weights: Sequence[Path]) -> dict[str, tuple[SliceNetwork, str]]:
-    """Networks by name, interpolations first and the best network last, each with the digest of its weights."""
-    found = {name: (NETWORKS[name].build({}), "") for name in INTERPOLATIONS if name in NETWORKS}
+def methods(weights: Sequence[Path]) -> dict[str, tuple[SliceNetwork, ModelCard | None]]:
+    """Networks by name, interpolations first and the best network last, each with the card of its weights."""
+    found = {name: (NETWORKS[name].build({}), None) for name in INTERPOLATIONS if name in NETWORKS}
     loaded = {}
     for path in weights:
         network, card = checkpoint.load(path)
-        loaded[card.network] = (network, card.digest)
+        loaded[card.network] = (network, card)
     return found | {name: loaded[name] for name in NETWORKS if name in loaded}
 
 
@@ -76,10 +77,10 @@ def main() -> None:
         "protocol": {
             "text": PROTOCOL, "range_hu": [CT_RANGE.low_hu, CT_RANGE.high_hu], "profile": "box", "plane": options.plane,
         },
-        "methods": {name: digest for name, (_, digest) in known.items()},
+        "methods": {name: "" if card is None else card.digest for name, (_, card) in known.items()},
     }  # fmt: skip
     scores = _earlier(options.output, header)
-    for score in _new_scores(options, {name: network for name, (network, _) in known.items()}, scores):
+    for score in _new_scores(options, known, scores):
         scores.append(score)
         if options.output is not None and score.method.startswith(list(known)[-1] + " "):  # the last of a volume
             _write(options.output, header, scores)
@@ -87,14 +88,17 @@ def main() -> None:
 
 
 def _new_scores(
-    options: argparse.Namespace, networks: dict[str, SliceNetwork], scores: Sequence[Score]
+    options: argparse.Namespace, known: dict[str, tuple[SliceNetwork, ModelCard | None]], scores: Sequence[Score]
 ) -> Iterator[Score]:
     """Score what is not scored yet, with a bar on standard error."""
+    networks = {name: network for name, (network, _) in known.items()}
+    depths_hu = {name: card.dark_lung_hu for name, (_, card) in known.items() if card is not None}
     done = {(score.volume, score.ratio) for score in scores}
     cases = [(path, ratio) for path in options.volumes for ratio in options.ratios if (_name(path), ratio) not in done]
     total, count, start = 2 * len(networks) * len(cases), 0, time.monotonic()
     for path, ratio in cases:
-        for score in score_volume(_name(path), middle(nifti.load(path), options.plane), ratio, networks):
+        thin = middle(nifti.load(path), options.plane)
+        for score in score_volume(_name(path), thin, ratio, networks, depths_hu):
             count += 1
             left = (time.monotonic() - start) * (total - count) / count / 60
             filled = "#" * (30 * count // total)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sr_engine import checkpoint, coverage
 from sr_engine.errors import WeightsUnavailable
+from sr_engine.inference.dark_lung import depth_hu
 from sr_engine.inference.describe import describe
 from sr_engine.networks import registry
 from sr_engine.networks.contract import SliceNetwork
@@ -55,6 +56,14 @@ def doubts(settings: EngineSettings, thick: Volume, ratio: int) -> tuple[str, ..
         return ()
     title = registry.entry(choice.name).title
     return coverage.doubts(describe(thick, ratio), card.coverage, card.ratios, title)
+
+
+def dark_lung_hu(settings: EngineSettings, ratio: int) -> float:
+    """How deep dark lung is made after the network's weights, by their card; 0 without weights."""
+    choice = _choose(settings)
+    if choice.weights is None:
+        return 0.0
+    return depth_hu(checkpoint.read_card(choice.weights, expected=choice.name).dark_lung_hu, ratio)
 
 
 def verify(settings: EngineSettings) -> ModelIdentity:

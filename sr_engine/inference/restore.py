@@ -13,6 +13,7 @@ from sr_engine.errors import DeviceLost, ImplausibleResult, InvalidVolume
 from sr_engine.inference import model, tiling
 from sr_engine.inference.blending import Blender
 from sr_engine.inference.consistency import make_consistent
+from sr_engine.inference.dark_lung import deepen
 from sr_engine.inference.memory import Rung, first_that_fits
 from sr_engine.inference.model import identify
 from sr_engine.inference.selfcheck import check
@@ -97,6 +98,7 @@ def restore(volume: Volume, settings: EngineSettings, progress: Progress | None 
     if identity.learned and settings.data_consistency:
         width = volume.slice_thickness_mm / volume.spacing_mm[0]
         network_rms_hu = make_consistent(voxels, volume.voxels, ratio, width)
+        deepen(voxels, volume.voxels, ratio, width, model.dark_lung_hu(settings, ratio))
     _limit(voxels, volume.voxels)
     thin = _thin_geometry(voxels, volume, ratio)
     origins = _origins(len(volume.voxels), network, ratio)

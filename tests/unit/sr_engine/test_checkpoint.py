@@ -44,6 +44,8 @@ def test_the_digest_follows_weights_and_configuration(tmp_path: Path):
     assert card.digest == checkpoint.read_card(tmp_path / "a.safetensors").digest
     assert card.digest != card.model_copy(update={"config": {**SMALL, "contrast_hu": 100.0}}).digest
     assert card.digest == card.model_copy(update={"figures": {"psnr_db": 39.2}}).digest
+    deeper, deepest = (card.model_copy(update={"dark_lung_hu": {5: depth}}) for depth in (20.0, 40.0))
+    assert len({card.digest, deeper.digest, deepest.digest}) == 3
 
 
 def test_missing_weights_are_named(tmp_path: Path):
