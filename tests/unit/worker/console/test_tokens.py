@@ -122,7 +122,7 @@ def test_an_act_is_the_forms_act_in_the_tokens_name(stranger: Visitor, node: Nod
     token = made(node, Role.OPERATOR)
     restore(node, arrive(node), doubt="the result contradicts its source")
     detail = json.loads(get(stranger, "/api/series/1", token).text)
-    assert detail["acts"] == ["cancel", "reject", "release", "retry"]
+    assert detail["acts"] == ["again", "cancel", "reject", "release", "retry"]
     assert post(stranger, "/api/series/1/release", token, {}).status == 400
     answer = post(stranger, "/api/series/1/release", token, {"reason": "looked  at it"})
     assert json.loads(answer.text) == {"sentence": "Job 1 is released.", "ok": True}
@@ -189,7 +189,7 @@ def test_what_is_asked_wrongly_is_said(stranger: Visitor, node: Node) -> None:
     token = made(node, Role.VIEWER)
     wrong = {
         "/api/series?state=bogus": "there is no such state",
-        "/api/series?before=x": "before: ",
+        "/api/series?before=x": "before is no place",
         "/api/series?stat=held": "stat: ",
         "/api/series?text=1&text=2": "asked for twice",
         "/api/series?text=%00": "a character that no text has",
