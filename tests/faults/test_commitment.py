@@ -40,6 +40,7 @@ def told(scanner: Requestor, images: list[Path]) -> None:
     assert all(sorted(report.stored) == sorted(uids(images)) for report in scanner.reports)
 
 
+@pytest.mark.slow
 @pytest.mark.row(21, "a scanner that was waiting for the node's report when the node was killed gets it afterwards")
 def test_row_21_killed_between_a_scanner_s_request_and_its_report(
     node: Node, pacs: ScriptedPacs, images: list[Path], scanner: Requestor
