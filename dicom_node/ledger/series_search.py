@@ -174,8 +174,8 @@ def _along(
         place = [item for item in (beside.value, beside.series_id) if item is not None]
         here = tuple_(*(literal(item, column.type) for item, column in zip(place, columns, strict=True)))
         query = query.where(tuple_(*columns) < here if falls else tuple_(*columns) > here)
-    few = order.sort is not Sort.LAST_IMAGE and _are_few(connection, wanted)
-    asked = [item + 0 for item in columns] if few else columns
+    few = _are_few(connection, wanted, order.sort)
+    asked = [func.coalesce(item, item) for item in columns] if few else columns
     ordered = query.order_by(*(item.desc() if falls else item.asc() for item in asked)).limit(limit)
     return [Key(row[0] if len(row) > 1 else None, row[-1]) for row in connection.execute(ordered)]
 
@@ -200,7 +200,7 @@ def _walked(
     names = list(steps) if order.reverse == back else list(steps)[::-1]
     if beside is not None and beside.value in names:
         names = names[names.index(beside.value) :]
-    conditions, few = _conditions(connection, wanted), _are_few(connection, wanted)
+    conditions, few = _conditions(connection, wanted), _are_few(connection, wanted, order.sort)
     found: list[Key] = []
     for name in names:
         step = steps[name]
@@ -217,14 +217,16 @@ def _walked(
     return found
 
 
-def _are_few(connection: Connection, wanted: SeriesFilter) -> bool:
-    """Whether the days asked for hold so few series that they are better sorted than looked for along an index.
+def _are_few(connection: Connection, wanted: SeriesFilter, sort: Sort) -> bool:
+    """Whether days or a UID leave so few series that they are better sorted than looked for along an index.
 
-    The databases misjudge that, so an order that no index is in (``+ 0``) tells them.
+    The databases misjudge that, so an order that no index is in (``+ 0``, ``coalesce``) tells them.
     """
-    if not (wanted.since or wanted.until):
+    narrow = [] if sort is Sort.LAST_IMAGE else _of_days(wanted)  # days lie side by side in the order of that index
+    narrow += [_named(connection, wanted.text)] if wanted.text else []
+    if not narrow:
         return False
-    within = select(series.c.id).where(*_of_days(wanted)).limit(FEW + 1).subquery()
+    within = select(series.c.id).where(*narrow).limit(FEW + 1).subquery()
     return connection.execute(select(func.count()).select_from(within)).scalar_one() <= FEW
 
 
