@@ -80,6 +80,7 @@ def fill(node: Node, rows: int) -> None:
             connection.execute(text(statement))
     with node.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
+        connection.execute(text("CHECKPOINT"))  # else the filling is still being written while pages are measured
 
 
 def paths(rows: int) -> list[str]:
